@@ -1,0 +1,1 @@
+"""The transformer: embedding, attention, heads. Architecture and nothing else."""

@@ -1,0 +1,66 @@
+"""Objects set aside, each with its reason: nothing is dropped silently."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ojala.writing import written_whole
+
+SCHEMA = pa.schema(
+    [
+        ("source_id", pa.string()),
+        ("file", pa.string()),
+        ("row", pa.int64()),
+        ("reason", pa.string()),
+    ]
+)
+
+
+@dataclass(kw_only=True)
+class Rejects:
+    """A growing table of rejected objects.
+
+    source_id: what the survey calls the object (a TARGETID, or "tile_id-number")
+    file, row: where it was read; reason: a short phrase, the same for the same cause
+    """
+
+    source_id: list[str] = field(default_factory=list)
+    file: list[str] = field(default_factory=list)
+    row: list[int] = field(default_factory=list)
+    reason: list[str] = field(default_factory=list)
+
+    def add(
+        self, source_ids: Sequence[object], rows: Sequence[int], *, file: str | Path, reason: str
+    ) -> None:
+        """Set aside the objects ``source_ids``, found at ``rows`` of ``file``."""
+        assert len(source_ids) == len(rows), "one row number per object"
+        self.source_id.extend(str(source) for source in source_ids)
+        self.row.extend(int(row) for row in rows)
+        self.file.extend([str(file)] * len(rows))
+        self.reason.extend([reason] * len(rows))
+
+    def extend(self, other: Rejects) -> None:
+        """Take over the rows of another table."""
+        self.source_id.extend(other.source_id)
+        self.file.extend(other.file)
+        self.row.extend(other.row)
+        self.reason.extend(other.reason)
+
+    def __len__(self) -> int:
+        return len(self.source_id)
+
+    def counts(self) -> dict[str, int]:
+        """Number of objects per reason, most frequent first."""
+        return dict(Counter(self.reason).most_common())
+
+    def write(self, path: str | Path) -> None:
+        """Write the table as Parquet."""
+        table = pa.table([self.source_id, self.file, self.row, self.reason], schema=SCHEMA)
+        with written_whole(path) as partial:
+            pq.write_table(table, partial)

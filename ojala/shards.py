@@ -1,0 +1,224 @@
+"""The training table: few large Parquet shards with the released column names.
+
+Every token of the vocabulary is a column: float32 with NaN where nothing is known (and
+``<TOKEN>_ERR``, 1 sigma), or an int8 code with -1 where it is not known (MORPHTYPE, SPECTYPE).
+Beside them stand the keys, the truth that sampling and fine-tuning use, and ``weight``, ``split``.
+The J-PAS table is the same without labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from ojala.quantities import CLASSES, MORPHTYPES, NO_CODE, observations, quantities, vocabulary
+from ojala.writing import written_whole
+
+Columns = dict[str, NDArray[np.generic]]
+"""Columns of a table by name, all of one length."""
+
+CATEGORICAL = {
+    quantity.token: quantity.categories for quantity in quantities() if quantity.categories
+}
+"""Categories of the tokens that are codes; a code is the position of its category."""
+
+DESI_KEYS = pa.schema(
+    [
+        ("targetid", pa.int64()),
+        ("survey", pa.string()),
+        ("program", pa.string()),
+        ("healpix", pa.int32()),  # nside 64, nested
+        ("ra", pa.float64()),
+        ("dec", pa.float64()),
+        ("spectype", pa.string()),
+        ("z", pa.float64()),
+        ("z_err", pa.float64()),
+        ("ebv", pa.float32()),
+    ]
+)
+JPAS_KEYS = pa.schema(
+    [
+        ("tile_id", pa.int32()),
+        ("number", pa.int32()),
+        ("healpix", pa.int32()),  # nside 64, nested
+        ("ra", pa.float64()),
+        ("dec", pa.float64()),
+        ("num_bands", pa.int16()),  # narrow bands observed, of 54
+        (
+            "AUTO_iSDSS",
+            pa.float32(),
+        ),  # 1e-19 erg/s/cm2/Angstrom, total i flux: the scale of line fluxes
+    ]
+)
+EXTRA_LABELS = pa.schema(
+    [
+        ("OII_3727_EW", pa.float32()),  # rest frame, Angstrom: a sampling space of Appendix B
+        (
+            "LOGMASS_DAS_PAN25",
+            pa.float32(),
+        ),  # log10 of the black-hole mass, Msun: a fine-tuned head's label
+        ("LOGMASS_DAS_PAN25_ERR", pa.float32()),
+    ]
+)
+TRAINING = pa.schema([("weight", pa.float64()), ("split", pa.string())])
+
+
+def token_fields(tokens: Sequence[str]) -> list[pa.Field]:
+    """The columns of tokens: value and 1 sigma, or a code."""
+    fields = []
+    for token in tokens:
+        if token in CATEGORICAL:
+            fields.append(pa.field(token, pa.int8()))
+        else:
+            fields += [pa.field(token, pa.float32()), pa.field(f"{token}_ERR", pa.float32())]
+    return fields
+
+
+def mocks_schema() -> pa.Schema:
+    """Columns of the DESI mocks, and of the test sets made from them."""
+    return pa.schema([*DESI_KEYS, *token_fields(vocabulary()), *EXTRA_LABELS, *TRAINING])
+
+
+def jpas_schema() -> pa.Schema:
+    """Columns of the J-PAS table: keys and the 61 observations, no labels."""
+    return pa.schema([*JPAS_KEYS, *token_fields(observations())])
+
+
+def as_table(columns: Mapping[str, NDArray[np.generic]], schema: pa.Schema) -> pa.Table:
+    """Arrow table of ``columns`` in the schema's order and types; columns left out are missing values.
+
+    Raises ValueError for a column that the schema does not know, columns of different length,
+    or a class code out of range.
+    """
+    unknown = set(columns) - set(schema.names)
+    if unknown:
+        raise ValueError(f"column {sorted(unknown)[0]!r} is not part of the table")
+    lengths = {len(values) for values in columns.values()}
+    if len(lengths) > 1:
+        raise ValueError(f"columns differ in length: {sorted(lengths)}")
+    num_rows = lengths.pop() if lengths else 0
+    for token in set(columns) & set(CATEGORICAL):
+        _check_codes(columns[token], token)
+    arrays = [
+        pa.array(np.asarray(columns[field.name]), type=field.type)
+        if field.name in columns
+        else _missing(field, num_rows)
+        for field in schema
+    ]
+    return pa.table(arrays, schema=schema)
+
+
+def write_shards(
+    blocks: Iterator[Columns],
+    directory: str | Path,
+    schema: pa.Schema,
+    *,
+    rows_per_shard: int = 1_000_000,
+) -> int:
+    """Stream blocks of columns into ``directory/part-00000.parquet`` ...; returns the number of rows.
+
+    The directory appears whole or not at all. Sources keep the order in which they come.
+    """
+    num_rows = 0
+    with written_whole(directory) as partial:
+        partial.mkdir()
+        writer, in_shard, shard = None, 0, 0
+        try:
+            for block in blocks:
+                table = as_table(block, schema)
+                if writer is None:
+                    writer = pq.ParquetWriter(
+                        partial / f"part-{shard:05d}.parquet", schema, compression="zstd"
+                    )
+                writer.write_table(table)
+                num_rows += table.num_rows
+                in_shard += table.num_rows
+                if in_shard >= rows_per_shard:
+                    writer.close()
+                    writer, in_shard, shard = None, 0, shard + 1
+        finally:
+            if writer is not None:
+                writer.close()
+        if num_rows == 0:
+            pq.write_table(schema.empty_table(), partial / "part-00000.parquet")
+    return num_rows
+
+
+def shard_paths(path: str | Path) -> list[Path]:
+    """The Parquet files of a table: the file itself, or the shards of a directory, in order.
+
+    Raises ValueError where there are none.
+    """
+    path = Path(path)
+    paths = [path] if path.is_file() else sorted(path.glob("part-*.parquet"))
+    if not paths:
+        raise ValueError(f"{path}: no Parquet shards (part-*.parquet) found")
+    return paths
+
+
+def read_table(path: str | Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """A table from one Parquet file or a directory of shards.
+
+    Raises ValueError naming the file and the column that is missing, or the wrong class code.
+    """
+    tables = []
+    for shard in shard_paths(path):
+        try:
+            names = pq.read_schema(shard).names
+        except (pa.ArrowInvalid, OSError) as error:
+            raise ValueError(f"{shard}: not a readable Parquet file ({error})") from None
+        absent = [name for name in columns or () if name not in names]
+        if absent:
+            raise ValueError(f"{shard}: column {absent[0]!r} is missing")
+        tables.append(pq.read_table(shard, columns=list(columns) if columns else None))
+    table = pa.concat_tables(tables)
+    for token in set(table.column_names) & set(CATEGORICAL):
+        try:
+            _check_codes(column(table, token), token)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+    return table
+
+
+def column(table: pa.Table, name: str) -> NDArray[np.generic]:
+    """One column as a numpy array."""
+    return table.column(name).combine_chunks().to_numpy(zero_copy_only=False)
+
+
+def spectype_codes(spectype: Sequence[str]) -> NDArray[np.int8]:
+    """Codes of spectral classes, -1 for the unknown ones."""
+    return _codes(spectype, CLASSES)
+
+
+def morphtype_codes(morphtype: Sequence[str]) -> NDArray[np.int8]:
+    """Codes of Legacy morphological types, -1 for the unknown ones. "GPSF" is a Gaia point source: PSF."""
+    names = ["PSF" if str(name).strip() == "GPSF" else name for name in morphtype]
+    return _codes(names, MORPHTYPES)
+
+
+def _codes(names: Sequence[str], categories: Sequence[str]) -> NDArray[np.int8]:
+    code = {category: position for position, category in enumerate(categories)}
+    return np.array([code.get(str(name).strip(), NO_CODE) for name in names], dtype=np.int8)
+
+
+def _check_codes(codes: NDArray[np.generic], token: str) -> None:
+    known = len(CATEGORICAL[token])
+    wrong = (codes < NO_CODE) | (codes >= known)
+    if np.any(wrong):
+        row = int(np.argmax(wrong))
+        raise ValueError(
+            f"column {token}, row {row}: code {codes[row]} is not one of -1 ... {known - 1}"
+        )
+
+
+def _missing(field: pa.Field, num_rows: int) -> pa.Array:
+    if pa.types.is_floating(field.type):
+        return pa.array(np.full(num_rows, np.nan), type=field.type)
+    if field.type == pa.int8():
+        return pa.array(np.full(num_rows, NO_CODE), type=field.type)
+    return pa.nulls(num_rows, field.type)

@@ -1,0 +1,1 @@
+"""The surveys' own file formats, read and (for the simulated sky) written."""
