@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from ojala.quantities import CLASSES, MORPHTYPES, NO_CODE, observations, quantities, vocabulary
 from ojala.writing import written_whole
 
-Columns = dict[str, NDArray[np.generic]]
+Columns = dict[str, NDArray[Any]]
 """Columns of a table by name, all of one length."""
 
 CATEGORICAL = {
@@ -89,7 +90,7 @@ def jpas_schema() -> pa.Schema:
     return pa.schema([*JPAS_KEYS, *token_fields(observations())])
 
 
-def as_table(columns: Mapping[str, NDArray[np.generic]], schema: pa.Schema) -> pa.Table:
+def as_table(columns: Mapping[str, NDArray[Any]], schema: pa.Schema) -> pa.Table:
     """Arrow table of ``columns`` in the schema's order and types; columns left out are missing values.
 
     Raises ValueError for a column that the schema does not know, columns of different length,
@@ -120,7 +121,7 @@ def write_shards(
     *,
     rows_per_shard: int = 1_000_000,
 ) -> int:
-    """Stream blocks of columns into ``directory/part-00000.parquet`` ...; returns the number of rows.
+    """Stream blocks of columns into ``directory/part-NNNNN.parquet``; returns the number of rows.
 
     The directory appears whole or not at all. Sources keep the order in which they come.
     """
@@ -185,7 +186,7 @@ def read_table(path: str | Path, columns: Sequence[str] | None = None) -> pa.Tab
     return table
 
 
-def column(table: pa.Table, name: str) -> NDArray[np.generic]:
+def column(table: pa.Table, name: str) -> NDArray[Any]:
     """One column as a numpy array."""
     return table.column(name).combine_chunks().to_numpy(zero_copy_only=False)
 
@@ -196,7 +197,7 @@ def spectype_codes(spectype: Sequence[str]) -> NDArray[np.int8]:
 
 
 def morphtype_codes(morphtype: Sequence[str]) -> NDArray[np.int8]:
-    """Codes of Legacy morphological types, -1 for the unknown ones. "GPSF" is a Gaia point source: PSF."""
+    """Codes of Legacy morphological types, -1 for unknown ones; "GPSF" (Gaia) is PSF."""
     names = ["PSF" if str(name).strip() == "GPSF" else name for name in morphtype]
     return _codes(names, MORPHTYPES)
 
@@ -206,7 +207,7 @@ def _codes(names: Sequence[str], categories: Sequence[str]) -> NDArray[np.int8]:
     return np.array([code.get(str(name).strip(), NO_CODE) for name in names], dtype=np.int8)
 
 
-def _check_codes(codes: NDArray[np.generic], token: str) -> None:
+def _check_codes(codes: NDArray[Any], token: str) -> None:
     known = len(CATEGORICAL[token])
     wrong = (codes < NO_CODE) | (codes >= known)
     if np.any(wrong):

@@ -1,1 +1,1 @@
-"""The simulated sky: galaxies, quasars and stars from published templates, in the surveys' formats."""
+"""The simulated sky: galaxies, quasars and stars from published templates in survey formats."""
