@@ -1,0 +1,62 @@
+# `make repro` and `make test` do their own set-up in .venv; nothing else on the machine is touched.
+SHELL := /bin/bash
+VENV := .venv
+INSTALLED := $(VENV)/.installed
+PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
+LOCKS := $(wildcard requirements/*.txt)
+PYTHON = $(shell for p in python3.11 python3.12 python3; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null \
+	&& { command -v "$$p"; break; }; done)
+TEST_WORKERS ?= 2
+
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export PYTHONNOUSERSITE := 1
+export RAY_USAGE_STATS_ENABLED := 0
+export MLFLOW_DISABLE_TELEMETRY := true
+export BENTOML_DO_NOT_TRACK := true
+export BENTOML_HOME ?= $(CURDIR)/.bentoml
+
+.PHONY: help install lint type test repro ui serve docs-figures
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
+
+install: $(INSTALLED) ## make .venv with every package pinned, and the project in it
+
+$(INSTALLED): $(LOCKS) pyproject.toml
+	@test -x $(VENV)/bin/python || test -n "$(PYTHON)" || { \
+		echo "make: neither Python 3.11 nor 3.12 was found; install python3.11 and its venv" >&2; exit 1; }
+	@test -x $(VENV)/bin/python || "$(PYTHON)" -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "make: $(PYTHON) cannot make a virtual environment; install its venv package" >&2; exit 1; }
+	$(PIP) install --quiet --upgrade pip
+	$(PIP) install --progress-bar off -c requirements/lock.txt -r requirements/torch.txt
+	$(PIP) install --quiet --progress-bar off --no-deps -r requirements/lock.txt
+	$(PIP) install --quiet --progress-bar off --no-deps --no-build-isolation \
+		-r requirements/templates.txt -r requirements/dev.txt --editable .
+	@test -e .git || $(VENV)/bin/dvc config --local core.no_scm true
+	@touch $@
+
+lint: $(INSTALLED) ## ruff: rules and format
+	ruff check .
+	ruff format --check .
+
+type: $(INSTALLED) ## mypy, strict
+	mypy ojala serving pipelines
+
+test: lint type ## all that must hold: lint, types, tests
+	OMP_NUM_THREADS=1 python -m pytest -n $(TEST_WORKERS) --dist loadgroup
+
+repro: $(INSTALLED) ## the whole of OJALA, from survey files to a registered model and a catalogue
+	python -m pipelines.params params.yaml
+	dvc repro
+
+ui: $(INSTALLED) ## the MLflow UI: runs side by side, registered versions
+	mlflow ui --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db} --port $${PORT:-5000}
+
+serve: $(INSTALLED) ## a service of the registered model on port 3000
+	bentoml serve serving.service:OjalaService --port $${PORT:-3000}
+
+docs-figures: $(INSTALLED) ## the figures of docs/, from the pipeline's products
+	python -m pipelines.docs_figures
+
