@@ -66,6 +66,9 @@ EXTRA_LABELS = pa.schema(
         ("LOGMASS_DAS_PAN25_ERR", pa.float32()),
     ]
 )
+EXCLUDED = pa.schema([("targetid", pa.int64()), ("survey", pa.string()), ("program", pa.string())])
+"""Key of the sources that must not be trained on."""
+
 TRAINING = pa.schema([("weight", pa.float64()), ("split", pa.string())])
 
 
@@ -90,8 +93,17 @@ def jpas_schema() -> pa.Schema:
     return pa.schema([*JPAS_KEYS, *token_fields(observations())])
 
 
+def matched_schema() -> pa.Schema:
+    """Columns of the test and validation sets: a mock's, and the keys of its J-PAS counterpart."""
+    counterpart = [
+        JPAS_KEYS.field(name) for name in ("tile_id", "number", "num_bands", "AUTO_iSDSS")
+    ]
+    separation = pa.field("separation", pa.float32())  # arcsec
+    return pa.schema([*mocks_schema(), *counterpart, separation])
+
+
 def as_table(columns: Mapping[str, NDArray[Any]], schema: pa.Schema) -> pa.Table:
-    """Arrow table of ``columns`` in the schema's order and types; columns left out are missing values.
+    """Arrow table in the schema's order and types; columns left out are missing values.
 
     Raises ValueError for a column that the schema does not know, columns of different length,
     or a class code out of range.
@@ -106,9 +118,7 @@ def as_table(columns: Mapping[str, NDArray[Any]], schema: pa.Schema) -> pa.Table
     for token in set(columns) & set(CATEGORICAL):
         _check_codes(columns[token], token)
     arrays = [
-        pa.array(np.asarray(columns[field.name]), type=field.type)
-        if field.name in columns
-        else _missing(field, num_rows)
+        _filled(columns[field.name], field) if field.name in columns else _missing(field, num_rows)
         for field in schema
     ]
     return pa.table(arrays, schema=schema)
@@ -188,7 +198,7 @@ def read_table(path: str | Path, columns: Sequence[str] | None = None) -> pa.Tab
 
 def column(table: pa.Table, name: str) -> NDArray[Any]:
     """One column as a numpy array."""
-    return table.column(name).combine_chunks().to_numpy(zero_copy_only=False)
+    return np.asarray(table.column(name).combine_chunks().to_numpy(zero_copy_only=False))
 
 
 def spectype_codes(spectype: Sequence[str]) -> NDArray[np.int8]:
@@ -215,6 +225,12 @@ def _check_codes(codes: NDArray[Any], token: str) -> None:
         raise ValueError(
             f"column {token}, row {row}: code {codes[row]} is not one of -1 ... {known - 1}"
         )
+
+
+def _filled(values: NDArray[Any], field: pa.Field) -> pa.Array:
+    """A column in its type; NaN stays NaN in a float column and is null in an integer one."""
+    keep_nan = pa.types.is_floating(field.type)
+    return pa.array(np.asarray(values), type=field.type, from_pandas=not keep_nan)
 
 
 def _missing(field: pa.Field, num_rows: int) -> pa.Array:
