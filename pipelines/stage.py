@@ -1,0 +1,27 @@
+"""What every stage does: run, say in one sentence what is wrong, report its counts."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ojala.writing import written_whole
+
+REPORTS = Path("reports")
+
+
+def run(stage: Callable[[], None]) -> None:
+    """Run a stage as a command: what the user can put right is one sentence and exit code 1."""
+    try:
+        stage()
+    except (ValueError, OSError) as error:
+        sys.exit(f"{stage.__name__}: {error}")
+
+
+def report(name: str, counts: Mapping[str, Any]) -> None:
+    """Write ``reports/NAME.json``: what DVC shows and compares."""
+    with written_whole(REPORTS / f"{name}.json") as partial:
+        partial.write_text(json.dumps(counts, indent=2, sort_keys=True) + "\n")

@@ -1,0 +1,160 @@
+"""Rules of the house that a machine can check: sizes, names, parameters, stages, traces."""
+
+import ast
+import re
+import subprocess
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import get_args, get_type_hints
+
+import pytest
+from ruamel.yaml import YAML
+
+from pipelines import params
+
+ROOT = Path(__file__).parents[1]
+MAX_FILE_LINES, MAX_FUNCTION_LINES = 450, 60
+BANNED_WORDS = {
+    "utils",
+    "util",
+    "base",
+    "manager",
+    "helper",
+    "helpers",
+    "common",
+    "misc",
+    "handler",
+}
+ROOMS = ("ojala", "pipelines", "serving")
+CODE = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
+STAGES = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
+
+
+def tracked():
+    """Files of the repository: those git knows, or all but what git would ignore."""
+    try:
+        listing = subprocess.run(
+            ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout.splitlines()
+    except (OSError, subprocess.CalledProcessError):
+        listing = [
+            str(path.relative_to(ROOT)) for room in ROOMS for path in (ROOT / room).rglob("*.py")
+        ]
+    return [ROOT / name for name in listing if (ROOT / name).is_file()]
+
+
+def test_files_and_functions_are_short():
+    too_long = []
+    for path in CODE:
+        text = path.read_text()
+        if text.count("\n") > MAX_FILE_LINES:
+            too_long.append(f"{path}: {text.count(chr(10))} lines")
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                length = node.end_lineno - node.lineno + 1
+                if length > MAX_FUNCTION_LINES:
+                    too_long.append(f"{path}: {node.name} has {length} lines")
+    assert not too_long
+
+
+def test_files_are_named_after_things_of_the_subject():
+    wrong = [path for path in CODE if BANNED_WORDS & set(path.stem.split("_"))]
+    assert not wrong
+
+
+def test_code_is_ascii():
+    wrong = [path for path in CODE if not path.read_text().isascii()]
+    assert not wrong
+
+
+def keys_of(section, kind):
+    """Every key of a section and of the dataclasses inside it, against the fields."""
+    yield section.keys(), {field.name for field in fields(kind) if field.init}
+    for name, inner in get_type_hints(kind).items():
+        for choice in (inner, *get_args(inner)):
+            if is_dataclass(choice) and isinstance(section.get(name), dict):
+                yield from keys_of(section[name], choice)
+
+
+@pytest.mark.parametrize("name", ["params.yaml", "params.production.yaml"])
+def test_parameters_and_dataclass_fields_are_the_same(name):
+    sections = params.read(ROOT / name)
+    assert set(sections) == set(params.SECTIONS)
+    for section in sections:
+        for keys, names in keys_of(sections[section], params.kind(section)):
+            assert set(keys) == names
+
+
+@pytest.mark.parametrize("name", ["params.yaml", "params.production.yaml"])
+def test_parameters_are_valid(name):
+    params.check(ROOT / name)
+
+
+def imports_of(path):
+    """Files of this project that a file imports at any place."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        for name in names:
+            module = ROOT / (name.replace(".", "/") + ".py")
+            if module.is_file():
+                yield module
+
+
+def closure(path):
+    """All files of this project behind a file."""
+    found, left = set(), [path]
+    while left:
+        module = left.pop()
+        if module not in found:
+            found.add(module)
+            left += imports_of(module)
+    return found
+
+
+# What carries a stage without entering what it computes.
+CARRIERS = {ROOT / "pipelines/params.py", ROOT / "pipelines/stage.py", ROOT / "ojala/writing.py"}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_depends_on_all_the_code_behind_it(stage):
+    code = ROOT / "pipelines" / f"{stage}.py"
+    assert STAGES[stage]["cmd"] == f"python -m pipelines.{stage}"
+    declared = [ROOT / dep for dep in STAGES[stage]["deps"]]
+    missing = [
+        str(module.relative_to(ROOT))
+        for module in sorted(closure(code) - CARRIERS)
+        if not any(module == dep or dep in module.parents for dep in declared)
+    ]
+    assert not missing, f"dvc.yaml: {stage} does not depend on {missing}"
+
+
+def test_stages_read_only_declared_parameters():
+    for stage, entry in STAGES.items():
+        text = (ROOT / "pipelines" / f"{stage}.py").read_text()
+        read = set(re.findall(r'section\(\s*"(\w+)"', text))
+        declared = {str(name).partition(".")[0] for name in entry.get("params", [])}
+        assert read == declared, stage
+
+
+def test_no_traces_of_a_machine():
+    traces = re.compile(
+        r"/(work|root|home)/[a-z]|/opt/(wheels|pypi)|\b[\w.-]*(index-url|find-links)\b|pypi\.org/simple"
+    )
+    wrong = []
+    for path in tracked():
+        if path == Path(__file__).resolve():
+            continue
+        try:
+            text = path.read_text()
+        except UnicodeDecodeError:
+            continue
+        wrong += [f"{path}: {match.group()}" for match in traces.finditer(text)]
+    assert not wrong
+
+
+def test_no_large_files_in_git():
+    assert not [path for path in tracked() if path.stat().st_size > 500_000]

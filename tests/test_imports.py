@@ -1,0 +1,71 @@
+"""Who may import whom: read from the source, so that a lazy import counts as well."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FRAMEWORKS = {"ray", "mlflow", "bentoml", "dvc"}
+ONLY_IN = {
+    "ray": {"pipelines/cluster.py"},
+    "mlflow": {"pipelines/tracking.py", "serving/registered.py"},
+}
+FORBIDDEN = {
+    "ojala": FRAMEWORKS | {"pipelines", "serving", "infra", "tests", "benchmarks"},
+    "pipelines": {"bentoml", "dvc", "serving", "infra", "tests", "benchmarks"},
+    "serving": {"ray", "dvc", "pipelines", "infra", "tests", "benchmarks"},
+}
+WITHOUT_TORCH = (
+    "bands quantities spectra photometry passbands responses synphot shards rejects writing "
+    "crossmatch sampling mocks jpas_table cosmology metrics derived vac surveys sky"
+)
+
+
+def sources(*folders):
+    for folder in folders:
+        path = ROOT / folder
+        yield from [path] if path.is_file() else sorted(path.rglob("*.py"))
+
+
+def imported(path):
+    """Full names of the modules that a file imports, wherever in the file."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: import by full name"
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def packages(path):
+    return {name.partition(".")[0] for name in imported(path)}
+
+
+@pytest.mark.parametrize("folder", FORBIDDEN)
+def test_imports_go_one_way(folder):
+    wrong = {
+        str(path.relative_to(ROOT)): found
+        for path in sources(folder)
+        if (found := packages(path) & FORBIDDEN[folder])
+    }
+    assert not wrong
+
+
+@pytest.mark.parametrize("framework", ONLY_IN)
+def test_a_framework_is_met_in_one_file(framework):
+    found = {
+        str(path.relative_to(ROOT))
+        for path in sources("ojala", "pipelines", "serving")
+        if framework in packages(path)
+    }
+    assert found <= ONLY_IN[framework]
+
+
+def test_tables_spectra_and_sky_do_without_torch():
+    paths = [ROOT / "ojala" / name for name in WITHOUT_TORCH.split()]
+    files = [path.with_suffix(".py") for path in paths if not path.is_dir()]
+    files += [file for path in paths for file in path.rglob("*.py")]
+    wrong = [file for file in files if file.exists() and "torch" in packages(file)]
+    assert not wrong
