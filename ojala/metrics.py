@@ -1,0 +1,71 @@
+"""Measures of a classification (Eqs. 4-7) and of an estimate (Eq. 8), as the paper has them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+NMAD_FACTOR = 1.48
+"""Eq. 8: scales a median absolute deviation to the sigma of a Gaussian."""
+
+
+def confusion_matrix(true: NDArray[Any], predicted: NDArray[Any], num_classes: int) -> Floats:
+    """Counts C_ij of sources of class i given class j, shape (num_classes, num_classes)."""
+    counts = np.zeros((num_classes, num_classes))
+    np.add.at(counts, (true.astype(int), predicted.astype(int)), 1)
+    return counts
+
+
+def balanced(counts: Floats) -> dict[str, Floats]:
+    """Completeness, purity and F1 of each class, every true class weighing the same (Eqs. 4-7).
+
+    counts: confusion matrix, rows true. A class without true sources is NaN and takes no part in
+    the purity of the others.
+    """
+    totals = counts.sum(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        rows = counts / totals
+        completeness = np.diag(rows)
+        purity = completeness / np.nansum(rows, axis=0)
+        f1 = 2 * purity * completeness / (purity + completeness)
+    present = totals[:, 0] > 0
+    f1 = np.where(present & (completeness == 0), 0.0, f1)
+    purity = np.where(present, purity, np.nan)
+    return {"completeness": completeness, "purity": purity, "f1": f1}
+
+
+def weighted_f1(counts: Floats) -> float:
+    """F1 of the classes combined with inverse-frequency weights: each class counts the same.
+
+    NaN where a class has no true sources.
+    """
+    return float(np.mean(balanced(counts)["f1"]))
+
+
+def redshift_error(z_phot: Floats, z_spec: Floats) -> Floats:
+    """Dz = (z_phot - z_spec) / (1 + z_spec)."""
+    return (z_phot - z_spec) / (1 + z_spec)
+
+
+def bias(residual: Floats) -> float:
+    """Median of the residuals; NaN where there are none."""
+    return float(np.median(residual)) if len(residual) else float("nan")
+
+
+def sigma_nmad(residual: Floats) -> float:
+    """1.48 median |d - median(d)| (Eq. 8); NaN where there are no residuals."""
+    return NMAD_FACTOR * bias(np.abs(residual - bias(residual)))
+
+
+def outlier_fraction(residual: Floats, *, threshold: float) -> float:
+    """Share of residuals with |d| > threshold (the paper: 0.15); NaN where there are none."""
+    return float(np.mean(np.abs(residual) > threshold)) if len(residual) else float("nan")
+
+
+def coverage(residual: Floats, sigma: Floats, *, num_sigma: float) -> float:
+    """Share of residuals within ``num_sigma`` predicted sigmas; NaN where there are none."""
+    return float(np.mean(np.abs(residual) <= num_sigma * sigma)) if len(residual) else float("nan")

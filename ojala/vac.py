@@ -1,0 +1,164 @@
+"""The value-added catalogue: input columns, predictions and derived quantities, with provenance.
+
+Written as Parquet and as FITS. Every column has a unit, a UCD and a description
+(``data/vac_columns.ecsv``; bands from ``data/bands.ecsv``), and the header says which model,
+data and parameters the numbers come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from astropy.io import fits
+from astropy.table import Table
+
+from ojala.bands import bands
+from ojala.shards import Columns
+from ojala.writing import written_whole
+
+ERROR_SUFFIX = "_ERR"
+
+HEADER_KEYS = {
+    "ojala_version": ("OJALAVER", "version of the code"),
+    "git_commit": ("GITSHA", "commit of the code"),
+    "model_name": ("MODEL", "registered model"),
+    "model_version": ("MODELVER", "version of the registered model"),
+    "run_id": ("RUNID", "MLflow run that trained it"),
+    "bundle_digest": ("BUNDLE", "digest of the bundle that predicted"),
+    "params_digest": ("PARAMS", "digest of the parameters"),
+    "mocks_digest": ("DESIDATA", "digest of the DESI mocks (DVC)"),
+    "jpas_digest": ("JPASDATA", "digest of the J-PAS table (DVC)"),
+    "data_source": ("DATASRC", "simulated, desi or release"),
+    "cosmology": ("COSMO", "cosmology of the luminosities"),
+    "created": ("DATE", "when the catalogue was written (UTC)"),
+}
+"""FITS card and meaning of each entry of the provenance."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VacColumn:
+    """What a column of the catalogue means."""
+
+    name: str
+    unit: str
+    ucd: str
+    description: str
+
+
+@cache
+def _described() -> dict[str, VacColumn]:
+    """Every column that has a row of its own; errors are derived from them."""
+    table = Table.read(files("ojala.data") / "vac_columns.ecsv", format="ascii.ecsv")
+    described = {
+        str(row["name"]): VacColumn(**{name: _text(row[name]) for name in table.colnames})
+        for row in table
+    }
+    for band in bands():
+        narrow = band.kind == "narrow"
+        meaning = "flux density over that of the i band" if narrow else "AB magnitude"
+        described[band.token] = VacColumn(
+            name=band.token,
+            unit="" if narrow else "mag",
+            ucd=("phot.flux.density" if narrow else "phot.mag") + f";em.{_regime(band.wave)}",
+            description=f"Band {band.name} ({band.wave:.0f} Angstrom): {meaning}",
+        )
+    described["MORPHTYPE"] = VacColumn(
+        name="MORPHTYPE",
+        unit="",
+        ucd="src.morph.type",
+        description="Legacy Surveys morphology code",
+    )
+    return described
+
+
+def vac_column(name: str) -> VacColumn:
+    """Unit, UCD and description of a column. Raises ValueError for one that is not described."""
+    described = _described()
+    if name in described:
+        return described[name]
+    value = described.get(name.removesuffix(ERROR_SUFFIX))
+    if value is None or not name.endswith(ERROR_SUFFIX):
+        raise ValueError(f"column {name!r} of the catalogue has no description in vac_columns.ecsv")
+    return VacColumn(
+        name=name,
+        unit=value.unit,
+        ucd=f"stat.error;{value.ucd}",
+        description=f"1 sigma error of {value.name}",
+    )
+
+
+def write_vac(directory: str | Path, columns: Columns, provenance: Mapping[str, str]) -> None:
+    """Write ``ojala_vac.parquet`` and ``ojala_vac.fits`` into ``directory``, each whole.
+
+    columns: in the order in which they are to stand; provenance: entries of HEADER_KEYS.
+    Raises ValueError for a column without a description or an unknown entry of the provenance.
+    """
+    unknown = set(provenance) - set(HEADER_KEYS)
+    if unknown:
+        raise ValueError(f"provenance entry {sorted(unknown)[0]!r} has no header card")
+    described = [vac_column(name) for name in columns]
+    directory = Path(directory)
+    with written_whole(directory / "ojala_vac.parquet") as partial:
+        pq.write_table(_arrow(columns, described, provenance), partial, compression="zstd")
+    with written_whole(directory / "ojala_vac.fits") as partial:
+        fits.HDUList([fits.PrimaryHDU(), _hdu(columns, described, provenance)]).writeto(partial)
+
+
+def _arrow(columns: Columns, described: list[VacColumn], provenance: Mapping[str, str]) -> pa.Table:
+    arrays = [pa.array(values) for values in columns.values()]
+    fields = [
+        pa.field(
+            column.name,
+            array.type,
+            metadata={"unit": column.unit, "ucd": column.ucd, "description": column.description},
+        )
+        for column, array in zip(described, arrays, strict=True)
+    ]
+    return pa.table(arrays, schema=pa.schema(fields, metadata=dict(provenance)))
+
+
+def _hdu(
+    columns: Columns, described: list[VacColumn], provenance: Mapping[str, str]
+) -> fits.BinTableHDU:
+    fits_columns = [
+        fits.Column(name=column.name, array=values, format=_fits_format(values), unit=column.unit)
+        for column, values in zip(described, map(_plain, columns.values()), strict=True)
+    ]
+    hdu = fits.BinTableHDU.from_columns(fits_columns, name="OJALA_VAC")
+    for number, column in enumerate(described, start=1):
+        hdu.header[f"TUCD{number}"] = column.ucd
+        hdu.header[f"TCOMM{number}"] = column.description
+    for entry, value in provenance.items():
+        card, comment = HEADER_KEYS[entry]
+        hdu.header[card] = (str(value), comment)
+    return hdu
+
+
+def _plain(values: Any) -> Any:
+    """Text as fixed-width bytes, anything else as it is."""
+    values = np.asarray(values)
+    return values.astype("S") if values.dtype.kind in "OU" else values
+
+
+def _fits_format(values: Any) -> str:
+    kinds = {"f4": "E", "f8": "D", "i1": "I", "i2": "I", "i4": "J", "i8": "K", "b1": "L"}
+    if values.dtype.kind == "S":
+        return f"{max(values.dtype.itemsize, 1)}A"
+    return kinds[values.dtype.str[1:]]
+
+
+def _text(value: object) -> str:
+    return "" if value is np.ma.masked else str(value)
+
+
+def _regime(wave: float) -> str:
+    """UCD of the part of the spectrum that holds a wavelength in Angstrom."""
+    return "opt" if wave < 2e4 else "IR"
