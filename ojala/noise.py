@@ -1,0 +1,137 @@
+"""J-PAS noise for the mocks: errors and missing bands of a similar J-PAS source (Section 2.3).
+
+Similar means near in the embedding of a model trained on J-PAS fluxes alone, among the sources
+of the same 0.1 mag of i. Taking one source's errors for all bands keeps what the bands of a
+real observation have in common: the night, the tile, the tray, the depth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from ojala.bands import narrow_bands
+from ojala.shards import Columns
+
+Floats = NDArray[np.float32]
+Rows = NDArray[np.int64]
+
+PERTURBED = (*(band.token for band in narrow_bands()), "MAG_i")
+"""Tokens that J-PAS measures: the ones that take a donor's error and are perturbed by it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DonorConfig:
+    """How a donor of errors is chosen.
+
+    bin_width: width of a bin of i, mag; widened on both sides until it holds num_neighbours
+    num_neighbours: nearest J-PAS sources among which one is drawn at random
+    seed: of that draw and of the perturbation
+    """
+
+    bin_width: float = 0.1
+    num_neighbours: int = 5
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        if not self.bin_width > 0:
+            raise ValueError(f"bin_width is {self.bin_width}, expected a positive width in mag")
+        if self.num_neighbours < 1:
+            raise ValueError(f"num_neighbours is {self.num_neighbours}, expected 1 or more")
+
+
+def donors(
+    embeddings: Floats,
+    mag_i: Floats,
+    jpas_embeddings: Floats,
+    jpas_mag_i: Floats,
+    config: DonorConfig,
+    rng: np.random.Generator,
+) -> Rows:
+    """Row of the J-PAS source that gives each mock its errors; -1 for a mock without i.
+
+    embeddings: shape (num_mocks, dim), jpas_embeddings: (num_jpas, dim); L2 distance.
+    Raises ValueError if there are fewer J-PAS sources with i than num_neighbours.
+    """
+    donor = np.full(len(mag_i), -1, dtype=np.int64)
+    usable = np.flatnonzero(np.isfinite(jpas_mag_i))
+    if len(usable) < config.num_neighbours:
+        raise ValueError(
+            f"only {len(usable)} J-PAS sources have an i magnitude, "
+            f"expected at least {config.num_neighbours} to choose donors from"
+        )
+    usable = usable[np.argsort(jpas_mag_i[usable], kind="stable")]
+    sorted_i = jpas_mag_i[usable]
+    bins = np.floor(np.where(np.isfinite(mag_i), mag_i, -np.inf) / config.bin_width)
+    for number in np.unique(bins[np.isfinite(bins)]):
+        rows = np.flatnonzero(bins == number)
+        first, last = _window(sorted_i, number * config.bin_width, config)
+        candidates = usable[first:last]
+        nearest = _nearest(embeddings[rows], jpas_embeddings[candidates], config.num_neighbours)
+        drawn = rng.integers(0, nearest.shape[1], len(rows))
+        donor[rows] = candidates[nearest[np.arange(len(rows)), drawn]]
+    return donor
+
+
+def noisy(mocks: Columns, jpas: Columns, donor: Rows, rng: np.random.Generator) -> Columns:
+    """Mocks with their donors' errors and missing bands, perturbed by those errors.
+
+    mocks, jpas: columns of PERTURBED and their _ERR; donor: row of ``jpas`` for each mock, -1 to
+    leave a mock as it is. Columns that J-PAS does not measure are not in the result.
+    """
+    columns: Columns = {}
+    has_donor = donor >= 0
+    for token in PERTURBED:
+        flux, flux_err = mocks[token], mocks[f"{token}_ERR"]
+        donated = jpas[f"{token}_ERR"][donor]
+        perturbed = flux + donated * rng.standard_normal(len(flux), dtype=np.float32)
+        columns[token] = np.where(has_donor, perturbed, flux).astype(np.float32)
+        observed = np.isfinite(columns[token])
+        columns[f"{token}_ERR"] = np.where(
+            observed, np.where(has_donor, donated, flux_err), np.nan
+        ).astype(np.float32)
+    return columns
+
+
+def magnitude_only_donors(
+    mag_i: Floats,
+    jpas_errors: Floats,
+    jpas_mag_i: Floats,
+    rng: np.random.Generator,
+    *,
+    num: int = 5,
+) -> tuple[Rows, Rows]:
+    """The usual alternative, to compare with: each band's error from a source of similar i alone.
+
+    jpas_errors: shape (num_jpas, num_bands). Returns rows and bands to index it with, each of
+    shape (num_mocks, num_bands): every band takes the error of another of the ``num`` sources
+    nearest in i, so that magnitudes follow but bands do not keep together.
+    """
+    order = np.argsort(jpas_mag_i)
+    position = np.searchsorted(jpas_mag_i[order], mag_i)
+    shape = (len(mag_i), jpas_errors.shape[1])
+    offset = rng.integers(-num, num + 1, shape)
+    rows = order[np.clip(position[:, None] + offset, 0, len(order) - 1)]
+    return rows, np.broadcast_to(np.arange(shape[1]), shape)
+
+
+def _window(sorted_i: Floats, low: float, config: DonorConfig) -> tuple[int, int]:
+    """First and one past the last source of the bin, widened until it holds enough of them."""
+    widening = 0.0
+    while True:
+        edges = (low - widening, low + config.bin_width + widening)
+        first, last = np.searchsorted(sorted_i, edges)
+        if last - first >= config.num_neighbours:
+            return int(first), int(last)
+        widening += config.bin_width
+
+
+def _nearest(embeddings: Floats, candidates: Floats, num: int) -> NDArray[Any]:
+    index = faiss.IndexFlatL2(candidates.shape[1])
+    index.add(np.ascontiguousarray(candidates, dtype=np.float32))
+    _, rows = index.search(np.ascontiguousarray(embeddings, dtype=np.float32), num)
+    return np.asarray(rows)

@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+
+from ojala.noise import PERTURBED, DonorConfig, donors, magnitude_only_donors, noisy
+
+
+def jpas_sky(num=4000, seed=0):
+    """Sources whose errors grow with i and share a factor per night; the embedding knows it."""
+    rng = np.random.default_rng(seed)
+    mag_i = rng.uniform(17, 22, num).astype(np.float32)
+    night = rng.normal(0, 0.5, num)
+    embeddings = np.stack([night, rng.normal(size=num) * 0.01], axis=1).astype(np.float32)
+    columns = {"MAG_i": mag_i}
+    for token in PERTURBED:
+        columns[f"{token}_ERR"] = (0.01 * 10 ** (0.3 * (mag_i - 19)) * np.exp(night)).astype("f4")
+        columns.setdefault(token, np.ones(num, "f4"))
+    return columns, embeddings
+
+
+def test_donors_are_of_the_same_magnitude_and_alike():
+    jpas, embeddings = jpas_sky()
+    rng = np.random.default_rng(1)
+    mag_i = rng.uniform(17.5, 21.5, 500).astype(np.float32)
+    wanted = np.stack([rng.normal(0, 0.4, 500), np.zeros(500)], axis=1).astype(np.float32)
+    donor = donors(wanted, mag_i, embeddings, jpas["MAG_i"], DonorConfig(), rng)
+    assert np.all(np.floor(jpas["MAG_i"][donor] / 0.1) == np.floor(mag_i / 0.1))
+    assert np.median(np.abs(embeddings[donor, 0] - wanted[:, 0])) < 0.1
+
+
+def test_bins_widen_until_enough_are_found_and_no_i_means_no_donor():
+    jpas, embeddings = jpas_sky(50)
+    mag_i = np.array([12.0, 25.0, np.nan], dtype=np.float32)
+    rng = np.random.default_rng(2)
+    donor = donors(np.zeros((3, 2), "f4"), mag_i, embeddings, jpas["MAG_i"], DonorConfig(), rng)
+    assert jpas["MAG_i"][donor[0]] < 18.5
+    assert jpas["MAG_i"][donor[1]] > 20.5
+    assert donor[2] == -1
+
+
+def test_too_few_donors_is_an_error():
+    with pytest.raises(ValueError, match="only 2 J-PAS sources"):
+        two = np.array([18.0, 19.0], dtype=np.float32)
+        donors(np.zeros((1, 2), "f4"), two[:1], np.zeros((2, 2), "f4"), two, DonorConfig(), None)
+
+
+def test_errors_and_missing_bands_are_the_donors_and_the_scatter_is_theirs():
+    jpas, _ = jpas_sky()
+    jpas["J0500_ERR"][7] = np.nan
+    num = 3000
+    mocks = {token: np.ones(num, "f4") for token in PERTURBED}
+    mocks |= {f"{token}_ERR": np.full(num, 1e-3, "f4") for token in PERTURBED}
+    donor = np.full(num, 7)
+    donor[0] = -1
+    columns = noisy(mocks, jpas, donor, np.random.default_rng(3))
+    assert np.all(np.isnan(columns["J0500"][1:]))
+    assert np.all(np.isnan(columns["J0500_ERR"][1:]))
+    assert columns["J0660"][0] == 1.0
+    assert columns["J0660_ERR"][0] == np.float32(1e-3)
+    assert np.all(columns["J0660_ERR"][1:] == jpas["J0660_ERR"][7])
+    assert np.std(columns["J0660"][1:]) == pytest.approx(jpas["J0660_ERR"][7], rel=0.05)
+    assert np.mean(columns["J0660"][1:]) == pytest.approx(1.0, abs=0.01)
+
+
+def test_similar_donors_keep_the_errors_of_the_bands_together_and_magnitudes_alone_do_not():
+    jpas, embeddings = jpas_sky()
+    rng = np.random.default_rng(4)
+    errors = np.stack([jpas[f"{token}_ERR"] for token in PERTURBED], axis=1)
+    mag_i = rng.uniform(19, 19.2, 800).astype(np.float32)
+    wanted = np.stack([rng.normal(0, 0.5, 800), np.zeros(800)], axis=1).astype(np.float32)
+    donor = donors(wanted, mag_i, embeddings, jpas["MAG_i"], DonorConfig(), rng)
+    similar = np.log(errors[donor])
+    alone = np.log(errors[magnitude_only_donors(mag_i, errors, jpas["MAG_i"], rng)])
+    assert np.corrcoef(similar[:, 0], similar[:, 30])[0, 1] > 0.95
+    assert abs(np.corrcoef(alone[:, 0], alone[:, 30])[0, 1]) < 0.2
