@@ -1,0 +1,66 @@
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from astropy.io import fits
+from astropy.table import Table
+
+from ojala.quantities import queries
+from ojala.shards import jpas_schema
+from ojala.vac import HEADER_KEYS, vac_column, write_vac
+
+PROVENANCE = {"model_version": "3", "run_id": "abc", "mocks_digest": "d41d8", "created": "now"}
+
+
+def catalogue(num=4):
+    return {
+        "tile_id": np.full(num, 9, dtype=np.int32),
+        "number": np.arange(num, dtype=np.int32),
+        "ra": np.linspace(0, 1, num),
+        "CLASS": np.array(["GALAXY", "STAR", "QSO", ""], dtype=object)[:num],
+        "Z_GAL": np.linspace(0, 1, num).astype(np.float32),
+        "Z_GAL_ERR": np.full(num, 0.01, dtype=np.float32),
+        "FLUX_HALPHA": np.full(num, np.nan),
+    }
+
+
+def test_both_files_hold_the_same_rows_and_values(tmp_path):
+    write_vac(tmp_path, catalogue(), PROVENANCE)
+    parquet = pq.read_table(tmp_path / "ojala_vac.parquet")
+    table = Table.read(tmp_path / "ojala_vac.fits", hdu=1)
+    assert parquet.column_names == table.colnames == list(catalogue())
+    assert table["CLASS"].tolist() == parquet.column("CLASS").to_pylist()
+    assert np.array_equal(table["Z_GAL"], parquet.column("Z_GAL").to_numpy())
+    assert np.all(np.isnan(parquet.column("FLUX_HALPHA").to_numpy()))
+
+
+def test_columns_carry_units_ucds_and_descriptions(tmp_path):
+    write_vac(tmp_path, catalogue(), PROVENANCE)
+    header = fits.getheader(tmp_path / "ojala_vac.fits", 1)
+    assert (header["TUNIT3"], header["TUCD3"]) == ("deg", "pos.eq.ra;meta.main")
+    assert header["TCOMM6"] == "1 sigma error of Z_GAL"
+    field = pq.read_schema(tmp_path / "ojala_vac.parquet").field("FLUX_HALPHA")
+    assert field.metadata[b"unit"] == b"erg / (s cm2)"
+
+
+def test_provenance_travels_in_both_headers(tmp_path):
+    write_vac(tmp_path, catalogue(), PROVENANCE)
+    header = fits.getheader(tmp_path / "ojala_vac.fits", 1)
+    metadata = pq.read_schema(tmp_path / "ojala_vac.parquet").metadata
+    for entry, value in PROVENANCE.items():
+        assert header[HEADER_KEYS[entry][0]] == value
+        assert metadata[entry.encode()] == value.encode()
+
+
+def test_every_input_and_predicted_column_is_described():
+    predicted = [name for name in queries() if name != "SPECTYPE"]
+    errors = [f"{name}_ERR" for name in predicted]
+    for name in [*jpas_schema().names, "CLASS", "P_QSO", *predicted, *errors, "LOGSFR_HA_ERR"]:
+        assert vac_column(name).description
+
+
+def test_an_undescribed_column_or_entry_leaves_nothing_behind(tmp_path):
+    with pytest.raises(ValueError, match="column 'MYSTERY'"):
+        write_vac(tmp_path, catalogue() | {"MYSTERY": np.zeros(4)}, PROVENANCE)
+    with pytest.raises(ValueError, match="entry 'author'"):
+        write_vac(tmp_path, catalogue(), {"author": "me"})
+    assert not list(tmp_path.iterdir())
