@@ -1,0 +1,120 @@
+"""Emission lines of quasars beyond their principal components, and the mass that Mg II tells.
+
+Equivalent widths and widths: Vanden Berk et al. 2001 (Table 2) in the ultraviolet and optical,
+Glikman et al. 2006 (Table 4) in the near infrared.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ojala.sky.quasar_shapes import REST_WAVE
+
+Array = NDArray[np.float64]
+
+LIGHT_SPEED = 299_792.458
+"""km/s."""
+
+MG_II, H_BETA, H_ALPHA, O_III = 2799.1, 4862.7, 6564.6, 5008.2
+"""Vacuum wavelengths, Angstrom."""
+
+UV_LINES = ((949.7, 2.0), (977.0, 4.5), (991.6, 2.5), (1033.0, 10.0), (1065.0, 3.0), (1123.0, 1.5))
+"""Blueward of the components: wavelength, equivalent width (both Angstrom)."""
+
+BROAD_RATIOS = (
+    (5877.2, 0.06),
+    (6564.6, 1.0),
+    (7067.1, 0.03),
+    (8449.0, 0.07),
+    (8580.0, 0.04),
+    (9548.6, 0.025),
+    (10052.1, 0.04),
+    (10833.3, 0.13),
+    (10941.1, 0.075),
+    (12821.6, 0.10),
+    (18756.1, 0.10),
+)
+"""Broad lines redward of the components: wavelength and flux relative to broad H-alpha."""
+
+NARROW_RATIOS = ((6549.9, 0.2), (6564.6, 0.7), (6585.3, 0.6), (6718.3, 0.18), (6732.7, 0.16))
+"""Narrow lines: wavelength and flux relative to [OIII] 5007."""
+
+BALDWIN = (
+    (1200.0, 1285.0, 0.10, 45.9),
+    (1460.0, 1690.0, 0.20, 45.9),
+    (1820.0, 1980.0, 0.10, 45.9),
+    (2690.0, 2910.0, 0.13, 45.2),
+)
+"""Windows (Angstrom) of lines whose equivalent width falls as L^-slope: slope and the log of
+L3000 (erg/s) at which the components' quasars were seen (Baldwin 1977; Dietrich et al. 2002)."""
+
+
+def baldwin_effect(log_flux: Array, log_l3000: Array) -> Array:
+    """Strengthen lines of fainter quasars; ``log_flux`` is ln f_lambda on REST_WAVE."""
+    boosted = log_flux.copy()
+    for start, end, slope, pivot in BALDWIN:
+        window = slice(*np.searchsorted(REST_WAVE, (start, end)))
+        continuum = line_continuum(log_flux, window)
+        excess = np.expm1(log_flux[:, window] - continuum)
+        boost = np.clip(10 ** (-slope * (log_l3000 - pivot)), 0.4, 2.5)[:, None]
+        boosted[:, window] = continuum + np.log1p(np.maximum(boost * excess, -0.9))
+    return boosted
+
+
+def line_continuum(log_flux: Array, window: slice) -> Array:
+    """Power law through the two ends of ``window`` (its red end alone for Lyman alpha)."""
+    log_wave = np.log(REST_WAVE[window])
+    red = log_flux[:, window.stop - 1, None]
+    if REST_WAVE[window.start] < 1216:
+        return np.asarray(red - 1.5 * (log_wave - log_wave[-1]))
+    blue = log_flux[:, window.start, None]
+    return np.asarray(blue + (red - blue) * (log_wave - log_wave[0]) / (log_wave[-1] - log_wave[0]))
+
+
+def measure_line(log_flux: Array, start: float, end: float) -> tuple[Array, Array, Array]:
+    """Equivalent width (Angstrom), FWHM (km/s) and flux of the line between two wavelengths.
+
+    log_flux: ln f_lambda on REST_WAVE, (num_sources, num_wave); the continuum is the power law
+    through ``start`` and ``end``.
+    """
+    window = slice(*np.searchsorted(REST_WAVE, (start, end)))
+    wave = REST_WAVE[window]
+    continuum = line_continuum(log_flux, window)
+    excess = np.exp(log_flux[:, window]) - np.exp(continuum)
+    width = np.trapezoid(excess * np.exp(-continuum), wave, axis=1)
+    return width, _fwhm(excess, wave), np.trapezoid(excess, wave, axis=1)
+
+
+def _fwhm(excess: Array, wave: Array) -> Array:
+    """Full width at half maximum around the peak, km/s, to a fraction of a pixel."""
+    peak = excess.argmax(axis=1)
+    half = excess.max(axis=1) / 2
+    rows, pixel = np.arange(len(excess)), np.arange(len(wave))
+    below = excess < half[:, None]
+    right = np.where(below & (pixel > peak[:, None]), pixel, len(wave) - 1).min(axis=1)
+    left = np.where(below & (pixel < peak[:, None]), pixel, 0).max(axis=1)
+    edges = []
+    for outer, inner in ((left, np.minimum(left + 1, peak)), (right, np.maximum(right - 1, peak))):
+        rise = excess[rows, inner] - excess[rows, outer]
+        share = (half - excess[rows, outer]) / np.where(rise > 0, rise, np.inf)
+        edges.append(wave[outer] + np.clip(share, 0, 1) * (wave[inner] - wave[outer]))
+    return np.asarray((edges[1] - edges[0]) / wave[peak] * LIGHT_SPEED)
+
+
+def add_line(flux: Array, wave: float, line_flux: Array, fwhm: Array) -> None:
+    """Add a Gaussian line of ``line_flux`` and ``fwhm`` (km/s), (num_sources,), to ``flux`` in place."""
+    reach = 3 * float(fwhm.max()) / LIGHT_SPEED
+    window = slice(*np.searchsorted(REST_WAVE, (wave * (1 - reach), wave * (1 + reach))))
+    sigma = (fwhm / 2.3548 / LIGHT_SPEED * wave)[:, None]
+    profile = np.exp(-0.5 * ((REST_WAVE[window] - wave) / sigma) ** 2)
+    flux[:, window] += line_flux[:, None] / (sigma * np.sqrt(2 * np.pi)) * profile
+
+
+def virial_mass(fwhm: Array, log_l3000: Array) -> Array:
+    """log10 of the black-hole mass, Msun: 6.86 + 2 log(FWHM / 1000 km/s) + 0.5 log(L3000 / 10^44).
+
+    fwhm: of Mg II, km/s; log_l3000: log10 of lambda L_lambda at 3000 Angstrom, erg/s
+    (Vestergaard & Osmer 2009, Eq. 1).
+    """
+    return np.asarray(6.86 + 2 * np.log10(fwhm / 1000) + 0.5 * (log_l3000 - 44))
