@@ -2,142 +2,260 @@
 
 Two tables of the CEFCA archive hold the same sources: ``jpas.MagABDualObj`` (AB magnitudes, 99
 for the value and its error where a source is not detected) and ``jpas.FLambdaDualObj`` (fluxes
-in 1e-19 erg/s/cm2/Angstrom and their relative errors). Both are read into the same fluxes.
+in 1e-19 erg/s/cm2/Angstrom and their relative errors). Both are read into the same fluxes; only
+the second keeps fluxes that noise has made negative, so prefer it for faint sources.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from astropy.io import fits
+from astropy import units as u
 from numpy.typing import NDArray
 
-from ojala.bands import band, narrow_bands
 from ojala.shards import Columns
-from ojala.writing import written_whole
-
-FILTERS = ("uJAVA", *(band.token for band in narrow_bands()), "J1007", "iSDSS")
-"""Names of the array elements, in the order of the archive's table jpas.Filter."""
-
-APERTURES = ("auto", "aper_cor_3_0", "aper_cor_6_0")
-"""Apertures that are written; the reader takes shapes from the second, the total from the first."""
-
-NOT_DETECTED = 99.0
-"""Sentinel of a magnitude, and of its error."""
-
-FLUX_UNIT = 1e-19
-"""erg/s/cm2/Angstrom, the unit of FLambdaDualObj."""
-
-AB_FLUX = 3631e-23 * 2.99792458e18 / FLUX_UNIT
-"""c x 3631 Jy, FLUX_UNIT x Angstrom^2: AB magnitude 0 is f_lambda = AB_FLUX / pivot^2."""
-
-POGSON = 2.5 / np.log(10)
-
-Form = Literal["mag", "flux"]
-
-
-def pivots() -> NDArray[np.float64]:
-    """Pivot wavelengths of FILTERS, Angstrom; uJAVA and J1007, never used, as the archive says."""
-    outside = {"uJAVA": 3497.0, "J1007": 9316.0}
-    tokens = {"iSDSS": "MAG_i"}
-    return np.array([outside.get(name) or band(tokens.get(name, name)).wave for name in FILTERS])
-
-
-def flux_of_mag(
-    mag_ab: NDArray[Any], mag_ab_err: NDArray[Any]
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    """f_lambda and its 1 sigma, 1e-19 erg/s/cm2/Angstrom, of AB magnitudes of the 57 filters.
-
-    Arrays have shape (num_sources, 57); NaN where the magnitude is NaN.
-    """
-    flux = AB_FLUX / pivots() ** 2 * 10 ** (-0.4 * np.asarray(mag_ab, dtype=np.float64))
-    return flux, flux * mag_ab_err / POGSON
-
-
-def mag_of_flux(flux: NDArray[Any], flux_err: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """AB magnitudes and errors of f_lambda, (num_sources, 57); NaN where flux <= 0."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        mag_ab = -2.5 * np.log10(np.asarray(flux, dtype=np.float64) * pivots() ** 2 / AB_FLUX)
-        mag_ab_err = POGSON * np.asarray(flux_err) / np.asarray(flux)
-    positive = np.isfinite(mag_ab) & np.isfinite(mag_ab_err) & (np.asarray(flux) > 0)
-    return np.where(positive, mag_ab, np.nan), np.where(positive, mag_ab_err, np.nan)
-
-
-def write_dual(path: str | Path, columns: Columns, *, form: Form = "mag") -> None:
-    """Write a dual-mode FITS table with the archive's column names.
-
-    columns: ``tile_id``, ``number`` (int32), ``alpha_j2000``, ``delta_j2000`` (degrees); for each
-        of APERTURES that is written ``flux_<aperture>`` and ``flux_err_<aperture>``, f_lambda and
-        1 sigma in 1e-19 erg/s/cm2/Angstrom, shape (num_sources, 57), NaN where not observed;
-        optional ``class_star``, ``flags``, ``mask_flags``, ``norm_wmap_val`` (good where left out).
-    form: "mag" writes MagABDualObj: magnitudes cannot be negative, so a flux <= 0 becomes 99;
-        "flux" writes FLambdaDualObj, NaN where not observed.
-
-    Raises ValueError for a column that is missing or not of 57 elements.
-    """
-    num_sources = len(columns["tile_id"])
-    shape = (num_sources, len(FILTERS))
-    good: Columns = {
-        "class_star": np.full(num_sources, np.nan),
-        "flags": np.zeros(shape),
-        "mask_flags": np.zeros(shape),
-        "norm_wmap_val": np.ones(shape),
-    }
-    written = [_scalar(name, kind, unit, columns, good) for name, kind, unit in _SCALARS]
-    for aperture in APERTURES:
-        if f"flux_{aperture}" in columns:
-            written += _aperture(path, aperture, columns, form, shape)
-    for name, kind in (("flags", "57J"), ("mask_flags", "57J"), ("norm_wmap_val", "57E")):
-        array = np.asarray(columns.get(name, good[name]))
-        written.append(fits.Column(name, kind, array=_of_shape(path, name, array, shape)))
-    table = fits.BinTableHDU.from_columns(written, name=_TABLE[form])
-    with written_whole(path) as partial:
-        fits.HDUList([fits.PrimaryHDU(), table]).writeto(partial)
-
-
-_TABLE = {"mag": "MagABDualObj", "flux": "FLambdaDualObj"}
-_SCALARS = (
-    ("tile_id", "J", None),
-    ("number", "J", None),
-    ("alpha_j2000", "D", "deg"),
-    ("delta_j2000", "D", "deg"),
-    ("class_star", "E", None),
+from ojala.surveys.catalogues import Catalogue, catalogue_paths, open_catalogue
+from ojala.surveys.cells import number
+from ojala.surveys.jpas_filters import (
+    APERTURES,
+    FILTERS,
+    FLUX_UNIT,
+    I_BAND,
+    NOT_DETECTED,
+    VALUE_AND_ERROR,
+    Form,
+    flux_of_mag,
+    usable,
 )
+from ojala.surveys.jpas_writing import write_dual
+
+TOTAL, SHAPE = APERTURES[:2]
+"""The aperture of the total i flux, and the one of the spectral shape."""
+
+__all__ = [
+    "APERTURES",
+    "FILTERS",
+    "Detections",
+    "count_rows",
+    "read_dual",
+    "write_dual",
+]
+
+AB_RANGE = (0.0, 60.0)
+"""Magnitudes outside are none: noise alone gives faint ones, but 60 is 1e-15 nanomaggies."""
 
 
-def _scalar(name: str, kind: str, unit: str | None, columns: Columns, good: Columns) -> fits.Column:
-    return fits.Column(name, kind, unit=unit, array=columns.get(name, good.get(name)))
+@dataclass(frozen=True, kw_only=True)
+class Detections:
+    """Sources of a block of rows of a dual-mode table.
+
+    tile_id, number: the key of a source; ra, dec: degrees
+    flux, flux_err: f_lambda and 1 sigma in FILTERS, aperture-corrected 3 arcsec aperture,
+        1e-19 erg/s/cm2/Angstrom, shape (num_sources, 57), NaN where not observed
+    i_flux, i_flux_err: total (AUTO) f_lambda in i, same unit, shape (num_sources,)
+    path, first_row: where the block was read
+    """
+
+    tile_id: NDArray[np.int32]
+    number: NDArray[np.int32]
+    ra: NDArray[np.float64]
+    dec: NDArray[np.float64]
+    flux: NDArray[np.float64]
+    flux_err: NDArray[np.float64]
+    i_flux: NDArray[np.float64]
+    i_flux_err: NDArray[np.float64]
+    path: Path
+    first_row: int
+
+    def __len__(self) -> int:
+        return len(self.tile_id)
 
 
-def _aperture(
-    path: str | Path, aperture: str, columns: Columns, form: Form, shape: tuple[int, int]
-) -> list[fits.Column]:
-    """The value column and the error column of one aperture."""
-    flux, flux_err = (
-        _of_shape(path, name, np.asarray(columns[name]), shape)
-        for name in (f"flux_{aperture}", f"flux_err_{aperture}")
+def count_rows(path: str | Path) -> int | None:
+    """Number of sources in a dual-mode table or a directory of them, None where CSV hides it."""
+    counts = [open_catalogue(part).num_rows for part in catalogue_paths(path)]
+    return None if None in counts else sum(count or 0 for count in counts)
+
+
+def read_dual(path: str | Path, *, rows_per_block: int = 20_000) -> Iterator[Detections]:
+    """Blocks of sources of a dual-mode table, or of a directory of such tables (pages).
+
+    FITS, VOTable, CSV or Parquet; column names in any case; magnitudes or fluxes (fluxes where
+    a table has both). Measurements with UNUSABLE_FLAGS or under a mask are not observed.
+
+    Raises ValueError naming file, column and row for a table that is not a J-PAS dual-mode
+    table: 60 filters (miniJPAS), fluxes in place of magnitudes, another unit, a missing column,
+    an array of another length, a (tile_id, number) that comes twice.
+    """
+    seen = np.empty(0, dtype=np.int64)
+    for part in catalogue_paths(path):
+        for block in _read_table(open_catalogue(part), rows_per_block):
+            seen = _with_new_keys(seen, block)
+            yield block
+
+
+def _read_table(table: Catalogue, rows_per_block: int) -> Iterator[Detections]:
+    _refuse_minijpas(table)
+    form = _form(table)
+    values, errors = VALUE_AND_ERROR[form]
+    arrays = [kind.format(aperture) for aperture in (TOTAL, SHAPE) for kind in (values, errors)]
+    flags = [name for name in ("flags", "mask_flags") if _has(table, name)]
+    scalars = ["tile_id", "number", "alpha_j2000", "delta_j2000"]
+    for first_row, columns in table.blocks(
+        scalars, arrays + flags, elements=FILTERS, rows_per_block=rows_per_block
+    ):
+        for name in arrays + flags:
+            _check_width(table.path, name, columns[name])
+        ids = [_integers(table.path, name, columns[name], first_row) for name in scalars[:2]]
+        good = usable(*(_flags(columns, name) for name in ("flags", "mask_flags")))
+        total, shape = (
+            _fluxes(table, aperture, form, columns, first_row) for aperture in (TOTAL, SHAPE)
+        )
+        yield Detections(
+            tile_id=ids[0],
+            number=ids[1],
+            ra=number(columns["alpha_j2000"]),
+            dec=number(columns["delta_j2000"]),
+            flux=np.where(good, shape[0], np.nan),
+            flux_err=np.where(good, shape[1], np.nan),
+            i_flux=np.where(good, total[0], np.nan)[:, I_BAND],
+            i_flux_err=np.where(good, total[1], np.nan)[:, I_BAND],
+            path=table.path,
+            first_row=first_row,
+        )
+
+
+def _has(table: Catalogue, name: str) -> bool:
+    return name in table.names or f"{name}_isdss" in table.names
+
+
+def _form(table: Catalogue) -> Form:
+    if _has(table, f"flux_{SHAPE}"):
+        return "flux"
+    if _has(table, f"mag_{SHAPE}"):
+        return "mag"
+    raise ValueError(
+        f"{table.path}: column mag_{SHAPE} (or flux_{SHAPE}) is missing, "
+        "expected a table as jpas.MagABDualObj or jpas.FLambdaDualObj"
     )
+
+
+def _refuse_minijpas(table: Catalogue) -> None:
+    if any(name.endswith(("_ujpas", "_gsdss", "_rsdss")) for name in table.names):
+        raise _minijpas(table.path)
+
+
+def _minijpas(path: Path) -> ValueError:
+    return ValueError(
+        f"{path}: a miniJPAS table of 60 filters, expected the 57 filters of J-PAS "
+        "(uJAVA, J0378 ... J1007, iSDSS)"
+    )
+
+
+def _check_width(path: Path, name: str, array: NDArray[Any]) -> None:
+    if array.shape[1] == 60:
+        raise _minijpas(path)
+    if array.shape[1] != len(FILTERS):
+        raise ValueError(
+            f"{path}: column {name} has {array.shape[1]} elements per row, "
+            f"expected the {len(FILTERS)} filters of J-PAS"
+        )
+
+
+def _integers(path: Path, name: str, column: NDArray[Any], first_row: int) -> NDArray[np.int32]:
+    values = number(column)
+    wrong = ~np.isfinite(values) | (values != np.round(values))
+    if np.any(wrong):
+        row = int(np.argmax(wrong))
+        raise ValueError(
+            f"{path}: column {name}, row {first_row + row} is {column[row]}, expected an integer"
+        )
+    return values.astype(np.int32)
+
+
+def _flags(columns: Columns, name: str) -> NDArray[np.int64]:
+    """Flags as integers; a table without them, or an element that is missing, has none set."""
+    if name not in columns:
+        return np.zeros(1, dtype=np.int64)
+    return np.nan_to_num(np.asarray(columns[name], dtype=np.float64)).astype(np.int64)
+
+
+def _fluxes(
+    table: Catalogue, aperture: str, form: Form, columns: Columns, first_row: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """f_lambda and 1 sigma of one aperture, FLUX_UNIT; NaN where not observed."""
+    names = [kind.format(aperture) for kind in VALUE_AND_ERROR[form]]
+    value, error = (np.asarray(columns[name], dtype=np.float64) for name in names)
     if form == "mag":
-        value, error = (np.nan_to_num(x, nan=NOT_DETECTED) for x in mag_of_flux(flux, flux_err))
-        names, unit = (f"mag_{aperture}", f"mag_err_{aperture}"), ("mag", "mag")
+        _check_magnitudes(table, names[0], value, first_row)
+        detected = (np.abs(value) != NOT_DETECTED) & (np.abs(error) != NOT_DETECTED)
+        flux, flux_err = flux_of_mag(np.where(detected, value, np.nan), error)
     else:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            value, error = flux, flux_err / np.abs(flux)
-        names, unit = (f"flux_{aperture}", f"flux_relerr_{aperture}"), (_FLUX_TUNIT, "")
-    return [
-        fits.Column(name, "57E", unit=tunit or None, array=array)
-        for name, tunit, array in zip(names, unit, (value, error), strict=True)
-    ]
+        flux = value * _flux_scale(table, names[0])
+        flux_err = np.abs(error * flux)
+        _check_fluxes(table, names[0], flux)
+    observed = np.isfinite(flux) & np.isfinite(flux_err) & (flux_err > 0)
+    return np.where(observed, flux, np.nan), np.where(observed, flux_err, np.nan)
 
 
-_FLUX_TUNIT = "1e-19 erg / (s cm2 Angstrom)"
+def _check_magnitudes(
+    table: Catalogue, name: str, mag_ab: NDArray[np.float64], first_row: int
+) -> None:
+    unit = table.units.get(name, "")
+    if unit.lower() not in ("", "mag", "ab", "mag(ab)", "abmag"):
+        raise ValueError(f"{table.path}: column {name} is in {unit}, expected AB magnitudes (mag)")
+    outside = (mag_ab < AB_RANGE[0]) | (mag_ab > AB_RANGE[1])
+    wrong = outside & (np.abs(mag_ab) != NOT_DETECTED)
+    if np.any(wrong):
+        row, element = np.argwhere(wrong)[0]
+        raise ValueError(
+            f"{table.path}: column {name}, row {first_row + row}, {FILTERS[element]} is "
+            f"{mag_ab[row, element]:.6g}, expected an AB magnitude or {NOT_DETECTED:g}: "
+            "fluxes belong in columns flux_* (1e-19 erg/s/cm2/Angstrom)"
+        )
 
 
-def _of_shape(
-    path: str | Path, name: str, array: NDArray[Any], shape: tuple[int, int]
-) -> NDArray[Any]:
-    if array.shape != shape:
-        raise ValueError(f"{path}: column {name} has shape {array.shape}, expected {shape}")
-    return array
+def _flux_scale(table: Catalogue, name: str) -> float:
+    """What a flux column is multiplied with to be in FLUX_UNIT; no unit means FLUX_UNIT."""
+    unit = table.units.get(name, "")
+    if not unit:
+        return 1.0
+    try:
+        scale = u.Unit(unit).to(u.erg / u.s / u.cm**2 / u.AA) / FLUX_UNIT
+    except (ValueError, TypeError, u.UnitConversionError):
+        raise ValueError(
+            f"{table.path}: column {name} is in {unit}, expected 1e-19 erg/s/cm2/Angstrom"
+        ) from None
+    return float(scale)
+
+
+BRIGHTEST = 1e9
+"""i-band f_lambda of magnitude about 3, FLUX_UNIT: nothing brighter is in a catalogue."""
+
+
+def _check_fluxes(table: Catalogue, name: str, flux: NDArray[np.float64]) -> None:
+    typical = np.nanmedian(np.abs(flux[:, I_BAND])) if np.isfinite(flux[:, I_BAND]).any() else 1.0
+    if typical > BRIGHTEST or typical < 1 / BRIGHTEST:
+        raise ValueError(
+            f"{table.path}: column {name} has a typical flux of {typical:.3g} x 1e-19 "
+            f"erg/s/cm2/Angstrom in iSDSS, no catalogue's: its unit, "
+            f"{table.units.get(name) or 'not given'}, cannot be right"
+        )
+
+
+def _with_new_keys(seen: NDArray[np.int64], block: Detections) -> NDArray[np.int64]:
+    """The sorted keys so far and those of a block; raises ValueError where one comes twice."""
+    keys = (block.tile_id.astype(np.int64) << 32) | block.number.astype(np.int64)
+    merged = np.sort(np.concatenate([seen, keys]), kind="stable")
+    twice = merged[1:][merged[1:] == merged[:-1]]
+    if len(twice):
+        row = np.flatnonzero(keys == twice[0])[-1]
+        raise ValueError(
+            f"{block.path}: row {block.first_row + row}, tile_id {block.tile_id[row]}, "
+            f"number {block.number[row]} comes twice, expected every source once"
+        )
+    return merged

@@ -1,0 +1,91 @@
+"""The 57 filters of a J-PAS dual-mode table: their order, their AB fluxes, their flags."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ojala.bands import band, narrow_bands
+from ojala.synphot import AB_ZERO_FLUX, SPEED_OF_LIGHT
+
+FILTERS = ("uJAVA", *(band.token for band in narrow_bands()), "J1007", "iSDSS")
+"""Names of the array elements, in the order of the archive's table jpas.Filter."""
+
+I_BAND = FILTERS.index("iSDSS")
+NARROW = slice(1, 1 + len(narrow_bands()))
+"""Elements of the 54 narrow bands."""
+
+APERTURES = ("auto", "aper_cor_3_0", "aper_cor_6_0")
+"""Apertures of the archive that this project reads or writes."""
+
+Form = Literal["mag", "flux"]
+"""AB magnitudes (jpas.MagABDualObj) or fluxes (jpas.FLambdaDualObj)."""
+
+VALUE_AND_ERROR = {"mag": ("mag_{}", "mag_err_{}"), "flux": ("flux_{}", "flux_relerr_{}")}
+"""Column names of an aperture's values and errors, by form."""
+
+NOT_DETECTED = 99.0
+"""Sentinel of a magnitude, and of its error."""
+
+FLUX_UNIT = 1e-19
+"""erg/s/cm2/Angstrom, the unit of J-PAS fluxes."""
+
+UNUSABLE_FLAGS = {
+    4: "saturated",
+    8: "cut by the image border",
+    16: "aperture incomplete or corrupted",
+    32: "isophote incomplete or corrupted",
+    64: "memory overflow while deblending",
+    128: "memory overflow while extracting",
+}
+"""Bits of FLAGS that make a measurement unusable, as SExtractor defines them.
+
+Bits 1 (neighbours or bad pixels) and 2 (deblended) warn only: both are common and mild.
+"""
+
+POGSON = 2.5 / np.log(10)
+
+
+def usable(flags: NDArray[Any], mask_flags: NDArray[Any]) -> NDArray[np.bool_]:
+    """True where no flag of UNUSABLE_FLAGS is set and the archive's masks (any bit) are clear.
+
+    mask_flags tell that a source lies outside the window of a filter's image, or near a bright
+    star or an artefact.
+    """
+    bits = sum(UNUSABLE_FLAGS)
+    clear = (np.asarray(flags, dtype=np.int64) & bits == 0) & (np.asarray(mask_flags) == 0)
+    return np.asarray(clear)
+
+
+def pivots() -> NDArray[np.float64]:
+    """Pivot wavelengths of FILTERS, Angstrom; uJAVA and J1007, never used, as the archive says."""
+    outside = {"uJAVA": 3497.0, "J1007": 9316.0}
+    tokens = {"iSDSS": "MAG_i"}
+    return np.array([outside.get(name) or band(tokens.get(name, name)).wave for name in FILTERS])
+
+
+def flux_of_mag(
+    mag_ab: NDArray[Any], mag_ab_err: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """f_lambda and its 1 sigma, 1e-19 erg/s/cm2/Angstrom, of AB magnitudes of the 57 filters.
+
+    f_lambda = c x 3631 Jy / pivot^2 x 10^(-0.4 m). Arrays have shape (num_sources, 57);
+    NaN where the magnitude is NaN.
+    """
+    flux = _flux_of_zero() * 10 ** (-0.4 * np.asarray(mag_ab, dtype=np.float64))
+    return flux, flux * mag_ab_err / POGSON
+
+
+def mag_of_flux(flux: NDArray[Any], flux_err: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """AB magnitudes and errors of f_lambda, (num_sources, 57); NaN where flux <= 0."""
+    flux = np.where(np.asarray(flux) > 0, np.asarray(flux, dtype=np.float64), np.nan)
+    mag_ab, mag_ab_err = -2.5 * np.log10(flux / _flux_of_zero()), POGSON * flux_err / flux
+    observed = np.isfinite(mag_ab) & np.isfinite(mag_ab_err)
+    return np.where(observed, mag_ab, np.nan), np.where(observed, mag_ab_err, np.nan)
+
+
+def _flux_of_zero() -> NDArray[np.float64]:
+    """f_lambda of AB magnitude 0 in each filter, FLUX_UNIT."""
+    return np.asarray(AB_ZERO_FLUX * SPEED_OF_LIGHT / FLUX_UNIT / pivots() ** 2)
