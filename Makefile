@@ -1,6 +1,7 @@
 # `make repro` and `make test` do their own set-up in .venv; nothing else on the machine is touched.
 SHELL := /bin/bash
 VENV := .venv
+LOCKED := $(VENV)/.locked
 INSTALLED := $(VENV)/.installed
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 LOCKS := $(wildcard requirements/*.txt)
@@ -16,7 +17,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export BENTOML_DO_NOT_TRACK := true
 export BENTOML_HOME ?= $(CURDIR)/.bentoml
 
-.PHONY: help install lint type test repro ui serve docs-figures
+.PHONY: help install requirements lint type test repro ui serve docs-figures
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -24,7 +25,9 @@ help: ## list the targets
 
 install: $(INSTALLED) ## make .venv with every package pinned, and the project in it
 
-$(INSTALLED): $(LOCKS) pyproject.toml
+requirements: $(LOCKED) ## the packages alone, without the project
+
+$(LOCKED): $(LOCKS)
 	@test -x $(VENV)/bin/python || test -n "$(PYTHON)" || { \
 		echo "make: neither Python 3.11 nor 3.12 was found; install python3.11 and its venv" >&2; exit 1; }
 	@test -x $(VENV)/bin/python || "$(PYTHON)" -m venv $(VENV) || { rm -rf $(VENV); \
@@ -33,7 +36,11 @@ $(INSTALLED): $(LOCKS) pyproject.toml
 	$(PIP) install --progress-bar off -c requirements/lock.txt -r requirements/torch.txt
 	$(PIP) install --quiet --progress-bar off --no-deps -r requirements/lock.txt
 	$(PIP) install --quiet --progress-bar off --no-deps --no-build-isolation \
-		-r requirements/templates.txt -r requirements/dev.txt --editable .
+		-r requirements/templates.txt -r requirements/dev.txt
+	@touch $@
+
+$(INSTALLED): $(LOCKED) pyproject.toml
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@test -e .git || $(VENV)/bin/dvc config --local core.no_scm true
 	@touch $@
 
