@@ -1,0 +1,78 @@
+"""Runs: what was trained, on which data, by which code, can be read back."""
+
+import mlflow
+import pytest
+
+from pipelines import digests, tracking
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    monkeypatch.setattr(tracking, "ROOT", tmp_path)
+    return tracking.client()
+
+
+def test_a_run_keeps_parameters_metrics_digests_and_files(server, tmp_path):
+    figure = tmp_path / "figure.txt"
+    figure.write_text("a figure")
+    parameters = {"train": {"steps": 10, "schedule": {"rate": 1e-4}}}
+    with tracking.run("train", parameters, {"data/weights": "0" * 32 + ".dir"}) as run_id:
+        for epoch in range(3):
+            tracking.log_metrics(run_id, {"loss": {"z": 1.0 / (epoch + 1)}, "ess": 0.5}, epoch)
+        tracking.log_files(run_id, figure, "figures")
+    run = server.get_run(run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.params == {"train.steps": "10", "train.schedule.rate": "0.0001"}
+    history = server.get_metric_history(run_id, "loss.z")
+    assert [(m.step, m.value) for m in history] == [(0, 1.0), (1, 0.5), (2, pytest.approx(1 / 3))]
+    assert run.inputs.dataset_inputs[0].dataset.digest == "0" * 32 + ".dir"
+    assert run.data.tags["git_commit"] == digests.git_commit()
+    assert [f.path for f in server.list_artifacts(run_id, "figures")] == ["figures/figure.txt"]
+
+
+def test_nan_is_not_a_measurement(server):
+    with tracking.run("train", {}, {}) as run_id:
+        tracking.log_metrics(run_id, {"f1": float("nan"), "loss": 1.0, "note": "text"}, 0)
+    assert server.get_run(run_id).data.metrics == {"loss": 1.0}
+
+
+def test_a_failed_block_is_a_failed_run(server):
+    with pytest.raises(ValueError), tracking.run("train", {}, {}) as run_id:
+        raise ValueError("loss is NaN")
+    assert server.get_run(run_id).info.status == "FAILED"
+    assert mlflow.active_run() is None
+
+
+def test_the_experiment_is_made_once(server):
+    assert tracking.experiment() == tracking.experiment()
+
+
+def test_a_run_of_another_database_is_not_known(server):
+    assert not tracking.is_known("0" * 32)
+
+
+def test_data_digests_come_from_the_lock(tmp_path):
+    lock = tmp_path / "dvc.lock"
+    lock.write_text(
+        """
+schema: '2.0'
+stages:
+  weights:
+    outs: [{path: data/weights, md5: aa.dir}]
+  train:
+    deps: [{path: data/weights, md5: old.dir}, {path: data/raw, md5: bb}]
+"""
+    )
+    paths = ["data/weights", "data/raw", "data/unknown"]
+    assert digests.data_digests(paths, lock) == {"data/weights": "aa.dir", "data/raw": "bb"}
+    assert digests.data_digests(paths, tmp_path / "none.lock") == {}
+
+
+def test_a_directory_digest_follows_names_and_content(tmp_path):
+    (tmp_path / "a").write_text("1")
+    first = digests.directory_digest(tmp_path)
+    (tmp_path / "a").touch()
+    assert digests.directory_digest(tmp_path) == first
+    (tmp_path / "a").rename(tmp_path / "b")
+    assert digests.directory_digest(tmp_path) != first
