@@ -1,0 +1,54 @@
+import numpy as np
+from test_sampling import population
+
+from ojala.figures import error_correlation, noise, sampling, save
+from ojala.sampling import WeightsConfig, weights
+
+
+def labelled(figure):
+    """Every panel says what its axes show, and of how many sources or of what."""
+    for axis in figure.axes:
+        assert axis.get_xlabel() or axis.get_xticklabels()
+        assert axis.get_ylabel()
+        assert axis.get_title()
+
+
+def test_the_sampling_figure_shows_before_and_after(tmp_path):
+    columns = population(3000)
+    figure = sampling(columns, weights(columns, WeightsConfig()))
+    labelled(figure)
+    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == [
+        "as it is",
+        "as sampled",
+    ]
+    save(figure, tmp_path / "weights.png")
+    assert (tmp_path / "weights.png").stat().st_size > 10_000
+
+
+def test_a_sky_without_stars_can_be_drawn():
+    columns = population(500)
+    columns["SPECTYPE"] = np.zeros(500, dtype=int)
+    labelled(sampling(columns, weights(columns, WeightsConfig())))
+
+
+def errors_of(num, shared, seed=0):
+    rng = np.random.default_rng(seed)
+    mag_i = rng.uniform(17, 22.5, num)
+    night = shared * rng.normal(size=(num, 1)) + (1 - shared) * rng.normal(size=(num, 54))
+    flux_err = 0.02 * 10 ** (0.3 * (mag_i[:, None] - 20)) * np.exp(0.3 * night)
+    return mag_i, np.ones((num, 54)), flux_err
+
+
+def test_correlation_of_errors_is_that_beside_the_trend_with_magnitude():
+    mag_i, _, together = errors_of(4000, 1.0)
+    assert error_correlation(mag_i, together)[3, 40] > 0.99
+    mag_i, _, alone = errors_of(4000, 0.0)
+    assert abs(error_correlation(mag_i, alone)[3, 40]) < 0.1
+
+
+def test_the_noise_figure_compares_three_sets(tmp_path):
+    sets = {"J-PAS": errors_of(900, 0.9), "similar": errors_of(900, 0.8, 1)}
+    figure = noise(sets | {"magnitude only": errors_of(900, 0.0, 2)})
+    labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert labels == ["J-PAS", "similar", "magnitude only"]
+    save(figure, tmp_path / "noise.png")
