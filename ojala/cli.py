@@ -1,0 +1,59 @@
+"""The ``ojala`` command: one sub-command per thing that is made, each in the module that makes it.
+
+A module takes part with two functions, ``add_arguments(parser)`` and ``main(arguments)``, and one
+line in COMMANDS. Only the module of the command that was asked for is imported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from ojala import __version__
+
+COMMANDS = {
+    "mocks": ("ojala.mocks", "mock photometry and labels from DESI spectra"),
+    "jpas": ("ojala.jpas_table", "the J-PAS table, without labels"),
+}
+"""Module and one line of help of each sub-command."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``ojala``; returns the exit code.
+
+    What the user can put right (ValueError, OSError) is one sentence on stderr and exit code 1.
+    """
+    arguments = _parse(sys.argv[1:] if argv is None else list(argv))
+    try:
+        importlib.import_module(COMMANDS[arguments.command][0]).main(arguments)
+    except (ValueError, OSError) as error:
+        print(f"ojala {arguments.command}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"ojala {arguments.command}: stopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parse(argv: list[str]) -> argparse.Namespace:
+    """The arguments, checked by the sub-command's own parser."""
+    parser = argparse.ArgumentParser(
+        prog="ojala",
+        description="A foundation model for the light of galaxies, quasars and stars.",
+        epilog="ojala COMMAND --help shows what a command needs, with an example.",
+    )
+    parser.add_argument("--version", action="version", version=f"ojala {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (module, summary) in COMMANDS.items():
+        command = commands.add_parser(
+            name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        if argv[:1] == [name]:
+            importlib.import_module(module).add_arguments(command)
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
