@@ -67,21 +67,23 @@ def pivots() -> NDArray[np.float64]:
 
 
 def flux_of_mag(
-    mag_ab: NDArray[Any], mag_ab_err: NDArray[Any]
+    mag_ab: NDArray[Any], mag_ab_err: NDArray[Any], filters: slice | int = slice(None)
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """f_lambda and its 1 sigma, 1e-19 erg/s/cm2/Angstrom, of AB magnitudes of the 57 filters.
+    """f_lambda and its 1 sigma, 1e-19 erg/s/cm2/Angstrom, of AB magnitudes.
 
-    f_lambda = c x 3631 Jy / pivot^2 x 10^(-0.4 m). Arrays have shape (num_sources, 57);
-    NaN where the magnitude is NaN.
+    f_lambda = c x 3631 Jy / pivot^2 x 10^(-0.4 m). Arrays have the shape (num_sources, 57), or
+    that of the elements ``filters`` of it; NaN where the magnitude is NaN.
     """
-    flux = _flux_of_zero() * 10 ** (-0.4 * np.asarray(mag_ab, dtype=np.float64))
+    flux = _flux_of_zero()[filters] * 10 ** (-0.4 * np.asarray(mag_ab, dtype=np.float64))
     return flux, flux * mag_ab_err / POGSON
 
 
-def mag_of_flux(flux: NDArray[Any], flux_err: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """AB magnitudes and errors of f_lambda, (num_sources, 57); NaN where flux <= 0."""
+def mag_of_flux(
+    flux: NDArray[Any], flux_err: NDArray[Any], filters: slice | int = slice(None)
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """AB magnitudes and errors of f_lambda, shapes as in ``flux_of_mag``; NaN where flux <= 0."""
     flux = np.where(np.asarray(flux) > 0, np.asarray(flux, dtype=np.float64), np.nan)
-    mag_ab, mag_ab_err = -2.5 * np.log10(flux / _flux_of_zero()), POGSON * flux_err / flux
+    mag_ab, mag_ab_err = -2.5 * np.log10(flux / _flux_of_zero()[filters]), POGSON * flux_err / flux
     observed = np.isfinite(mag_ab) & np.isfinite(mag_ab_err)
     return np.where(observed, mag_ab, np.nan), np.where(observed, mag_ab_err, np.nan)
 

@@ -6,14 +6,21 @@ for Galactic extinction, since J-PAS photometry and DESI spectra are not either.
 
 from __future__ import annotations
 
+import re
+import warnings
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from astropy import units as u
 from astropy.io import fits
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
-from ojala.shards import Columns
+from ojala.shards import Columns, morphtype_codes
+from ojala.surveys.catalogues import catalogue_paths, open_catalogue
+from ojala.surveys.cells import number
 from ojala.writing import written_whole
 
 BANDS = ("G", "R", "Z", "W1", "W2")
@@ -35,6 +42,131 @@ def ab_of_nanomaggies(flux: NDArray[Any], ivar: NDArray[Any]) -> tuple[NDArray[A
     return NANOMAGGIE_ZERO - 2.5 * np.log10(flux), POGSON / (flux * np.sqrt(ivar))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """The Legacy photometry of one table, with a tree of its positions.
+
+    columns: ``MAG_<band>``, ``MAG_<band>_ERR`` (AB, float32) and ``MORPHTYPE`` (codes)
+    """
+
+    tree: cKDTree
+    columns: Columns
+
+    def __len__(self) -> int:
+        return int(self.tree.n)
+
+
+def read_sweep(path: str | Path, *, rows_per_block: int = 100_000) -> Sweep:
+    """The magnitudes and morphologies of a sweep-like table (FITS, VOTable, CSV or Parquet).
+
+    Sources of type DUP are left out: they repeat a source that Gaia and Tractor both hold.
+    Raises ValueError naming the file and the column that is missing.
+    """
+    vectors, blocks = [np.empty((0, 3))], [_magnitudes(_no_sources())]
+    columns = [name.lower() for name in ("RA", "DEC", "TYPE", *_flux_columns())]
+    for _, block in open_catalogue(path).blocks(columns, rows_per_block=rows_per_block):
+        block = {name.upper(): values for name, values in block.items()}
+        block["TYPE"] = _texts(block["TYPE"])
+        kept = block["TYPE"] != "DUP"
+        block = {name: values[kept] for name, values in block.items()}
+        vectors.append(unit_vectors(number(block["RA"]), number(block["DEC"])))
+        blocks.append(_magnitudes(block))
+    return Sweep(
+        tree=cKDTree(np.concatenate(vectors)),
+        columns={name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]},
+    )
+
+
+@dataclass
+class Legacy:
+    """One sweep table or a directory of them, of which the few last used are kept in memory.
+
+    A file called sweep-RRRsDDD-RRRsDDD is read only for positions inside the box of its name.
+    """
+
+    path: str | Path
+    kept: int = 8
+    _read: dict[Path, Sweep] = field(default_factory=dict)
+
+    def match(
+        self, ra: NDArray[np.float64], dec: NDArray[np.float64], *, radius: float = 1.0
+    ) -> Columns:
+        """The photometry of the nearest Legacy source of each position.
+
+        ra, dec: degrees; radius: arcsec. Where none is within the radius, magnitudes are NaN
+        and MORPHTYPE is -1.
+        """
+        columns = _magnitudes(_no_sources(len(ra)))
+        nearest = np.full(len(ra), 2 * np.sin(np.radians(radius / 3600) / 2))
+        vectors, finite = unit_vectors(ra, dec), np.isfinite(ra) & np.isfinite(dec)
+        for path in catalogue_paths(self.path):
+            inside = np.flatnonzero(finite & _in_box(path, ra, dec, margin=radius / 3600))
+            if len(inside):
+                sweep = self._sweep(path)
+                distance, row = sweep.tree.query(vectors[inside])
+                closer = distance <= nearest[inside]
+                nearest[inside[closer]] = distance[closer]
+                for name, values in sweep.columns.items():
+                    columns[name][inside[closer]] = values[row[closer]]
+        return columns
+
+    def _sweep(self, path: Path) -> Sweep:
+        sweep = self._read.pop(path) if path in self._read else read_sweep(path)
+        self._read[path] = sweep  # last in the order of use
+        while len(self._read) > self.kept:
+            del self._read[next(iter(self._read))]
+        return sweep
+
+
+def unit_vectors(ra: NDArray[np.float64], dec: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Directions on the sky, degrees, as vectors of shape (num_positions, 3)."""
+    lon, lat = np.radians(ra), np.radians(dec)
+    return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=1)
+
+
+_BOX = re.compile(r"sweep-(\d{3})([mp])(\d{3})-(\d{3})([mp])(\d{3})")
+
+
+def _in_box(
+    path: Path, ra: NDArray[np.float64], dec: NDArray[np.float64], margin: float
+) -> NDArray[np.bool_]:
+    """True for positions in the box that a sweep file is named after; all, where it is not."""
+    named = _BOX.search(path.name)
+    if not named:
+        return np.ones(len(ra), dtype=bool)
+    ra_low, ra_high = float(named[1]), float(named[4])
+    dec_low, dec_high = (float(named[k + 1]) * (1 if named[k] == "p" else -1) for k in (2, 5))
+    wide = margin / np.cos(np.radians(np.clip(dec, -89.9, 89.9)))
+    across = np.asarray(ra) - ra_low
+    # Boxes end at 360 but do not cross it; a margin may.
+    beside = (across >= -wide) & (across <= ra_high - ra_low + wide)
+    beside |= (np.abs(across - 360) <= wide) | (np.abs(across + 360 - (ra_high - ra_low)) <= wide)
+    return np.asarray(beside & (dec >= dec_low - margin) & (dec <= dec_high + margin))
+
+
+def _magnitudes(sweep: Columns) -> Columns:
+    """AB magnitudes, errors and morphology codes of rows of a sweep table."""
+    columns: Columns = {"MORPHTYPE": morphtype_codes(sweep["TYPE"].tolist())}
+    for band in BANDS:
+        flux, ivar = number(sweep[f"FLUX_{band}"]), number(sweep[f"FLUX_IVAR_{band}"])
+        mag_ab, mag_ab_err = ab_of_nanomaggies(flux, ivar)
+        columns[f"MAG_{band}"] = mag_ab.astype(np.float32)
+        columns[f"MAG_{band}_ERR"] = mag_ab_err.astype(np.float32)
+    return columns
+
+
+def _no_sources(num_rows: int = 0) -> Columns:
+    """Rows of a sweep table in which nothing was observed."""
+    empty = np.zeros(num_rows)
+    return {"TYPE": np.full(num_rows, "")} | dict.fromkeys(_flux_columns(), empty)
+
+
+def _texts(values: NDArray[Any]) -> NDArray[Any]:
+    """Stripped text of a column that may hold bytes."""
+    words = (value.decode() if isinstance(value, bytes) else str(value) for value in values)
+    return np.array([word.strip() for word in words], dtype=object)
+
+
 def write_sweep(path: str | Path, columns: Columns) -> None:
     """Write a sweep-like FITS table.
 
@@ -52,7 +184,9 @@ def write_sweep(path: str | Path, columns: Columns) -> None:
         for name, (kind, unit) in _FORMATS.items()
         if name in columns
     ]
-    with written_whole(path) as partial:
+    with written_whole(path) as partial, warnings.catch_warnings():
+        # The Legacy Surveys' own unit names, which FITS does not know.
+        warnings.simplefilter("ignore", u.UnitsWarning)
         table = fits.BinTableHDU.from_columns(written, name="SWEEP")
         fits.HDUList([fits.PrimaryHDU(), table]).writeto(partial)
 
