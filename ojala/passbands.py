@@ -4,7 +4,8 @@ A narrow band is an interference filter in an f/3.6 beam in front of a CCD: a ne
 between two edges. The beam smears each edge over about 20 Angstrom and shifts part of the light
 to the blue, so that an edge has a sharp shoulder and a soft foot: a generalised logistic
 (Richards 1959, J. Exp. Bot. 10, 290) of its own softness and skew. The top carries the slope of
-the CCD and of the coatings, as a short Legendre series.
+the CCD and of the coatings, as a short Legendre series. The atmosphere is part of the response:
+its oxygen A band cuts into J0760 and J0770.
 """
 
 from __future__ import annotations
@@ -20,6 +21,10 @@ from scipy.optimize import least_squares
 
 TOP_REACH = 1.2
 """Half widths from the centre beyond which the top is held constant."""
+
+OXYGEN_WAVE = (7580.0, 7605.0, 7680.0)
+OXYGEN_TRANSMISSION = (1.0, 0.525, 1.0)
+"""The A band of O2 at the few wavelengths (Angstrom) at which the measured curves resolve it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +52,8 @@ class Passband:
         red = _edge((self.centre + self.half_width - wave) / self.red_soft, self.red_skew)
         across = np.clip((wave - self.centre) / self.half_width, -TOP_REACH, TOP_REACH)
         top = np.polynomial.legendre.legval(across, [1.0, self.slope, self.curve])
-        return np.asarray(blue * red * top)
+        atmosphere = np.interp(wave, OXYGEN_WAVE, OXYGEN_TRANSMISSION)
+        return np.asarray(blue * red * top * atmosphere)
 
 
 COLUMNS = tuple(field.name for field in fields(Passband))

@@ -2,18 +2,24 @@
 
 The flux density of a band is the photon-weighted mean of the spectrum,
 f_lambda(band) = INT f R lambda dlambda / INT R lambda dlambda. On a fixed wavelength grid it is
-a product with weights that are prepared once. A spectrum is taken as linear between its pixels.
+a product with weights that are prepared once, of which a narrow band needs few. A spectrum is
+taken as linear between its pixels; the errors of pixels are taken as independent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from ojala.responses import Response
+
+Floats = NDArray[np.floating]
 
 SPEED_OF_LIGHT = 2.99792458e18
 """Angstrom per second."""
@@ -24,22 +30,46 @@ AB_ZERO_FLUX = 3.631e-20
 FLUX_UNIT = 1e-17
 """erg/s/cm2/Angstrom: the unit of spectra throughout."""
 
+BLOCK = 128
+"""Spectra taken at a time, so that what is made of them stays in the processor's cache."""
+
+GROUP = 16
+"""Spectra of one product. Products of one size add up in one order: the flux of a spectrum does
+not depend on its neighbours, to the last bit, nor is a product large enough to be threaded."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ResponseMatrix:
-    """The weights of bands on one wavelength grid.
+    """The weights of bands on one wavelength grid: a banded matrix, kept by its columns.
 
     wave: Angstrom, shape (num_wave,)
     bands: tokens, in column order
     pivot: pivot wavelength of each whole response, Angstrom, shape (num_bands,)
-    weights: share of each pixel in each band, shape (num_wave, num_bands); a column sums to the
-        share of the response that the grid covers, 1 where it covers all of it
+    pixels: the pixels that each band touches
+    weights: share of each of those pixels in the band
+    coverage: sum of each band's weights, the share of its response that the grid covers: 1 where
+        it covers all of it; shape (num_bands,)
     """
 
     wave: NDArray[np.float64]
     bands: tuple[str, ...]
     pivot: NDArray[np.float64]
-    weights: NDArray[np.float64]
+    pixels: tuple[slice, ...]
+    weights: tuple[NDArray[np.float64], ...]
+    coverage: NDArray[np.float64]
+
+    @cached_property
+    def squares(self) -> tuple[NDArray[np.float64], ...]:
+        """The squared weights, which variances take."""
+        return tuple(weights**2 for weights in self.weights)
+
+    @cached_property
+    def by_pixel(self) -> csr_array:
+        """The weights as a sparse matrix of shape (num_wave, num_bands)."""
+        dense = np.zeros((len(self.wave), len(self.bands)))
+        for column, (pixels, weights) in enumerate(zip(self.pixels, self.weights, strict=True)):
+            dense[pixels, column] = weights
+        return csr_array(dense)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,35 +82,59 @@ class BandFluxes:
     bands: tokens, in column order
     """
 
-    flux_lambda: NDArray[np.floating]
-    flux_err: NDArray[np.floating]
-    coverage: NDArray[np.floating]
+    flux_lambda: Floats
+    flux_err: Floats
+    coverage: Floats
     bands: tuple[str, ...]
 
     @property
     def observed(self) -> NDArray[np.bool_]:
         """True where the band has a flux."""
-        return np.isfinite(self.flux_lambda)
+        return np.asarray(np.isfinite(self.flux_lambda))
+
+    def relative_to(self, token: str) -> BandFluxes:
+        """Fluxes over the flux in the band ``token``, errors of both to first order.
+
+        NaN where that band was not observed or its flux is not positive.
+        """
+        column = self.bands.index(token)
+        reference = self.flux_lambda[:, [column]]
+        reference = np.where(reference > 0, reference, np.nan)
+        ratio = self.flux_lambda / reference
+        flux_err = np.hypot(self.flux_err, ratio * self.flux_err[:, [column]]) / reference
+        flux_err[:, column] = 0 * reference[:, 0]
+        return BandFluxes(
+            flux_lambda=ratio, flux_err=flux_err, coverage=self.coverage, bands=self.bands
+        )
 
 
 def prepare(
     wave: NDArray[np.float64], responses: Mapping[str, Response], tokens: Sequence[str]
 ) -> ResponseMatrix:
-    """The weights of the bands ``tokens`` on the grid ``wave`` (Angstrom, increasing)."""
+    """The weights of the bands ``tokens`` on the grid ``wave`` (Angstrom).
+
+    Raises ValueError for a grid that does not increase and for a token without a response.
+    """
+    wave = np.asarray(wave, np.float64)
+    if wave.ndim != 1 or len(wave) < 2 or not np.all(np.diff(wave) > 0):
+        raise ValueError("wavelengths must be one-dimensional and increase strictly")
+    unknown = [token for token in tokens if token not in responses]
+    if unknown:
+        raise ValueError(f"band {unknown[0]!r} has no response")
     columns = [_weights(wave, responses[token]) for token in tokens]
+    pixels = tuple(_support(column) for column in columns)
     return ResponseMatrix(
         wave=wave,
         bands=tuple(tokens),
         pivot=np.array([pivot_wave(responses[token]) for token in tokens]),
-        weights=np.stack(columns, axis=1),
+        pixels=pixels,
+        weights=tuple(column[part] for column, part in zip(columns, pixels, strict=True)),
+        coverage=np.array([column.sum() for column in columns]),
     )
 
 
 def synthesize(
-    flux: NDArray[np.floating],
-    ivar: NDArray[np.floating] | None,
-    matrix: ResponseMatrix,
-    min_coverage: float = 0.95,
+    flux: Floats, ivar: Floats | None, matrix: ResponseMatrix, min_coverage: float = 0.95
 ) -> BandFluxes:
     """The flux densities of spectra in all bands of ``matrix``.
 
@@ -88,23 +142,21 @@ def synthesize(
     ivar: inverse variance, same shape, 0 = no data; None: every pixel has data, no errors
     min_coverage: smallest share of a response with data for the band to be observed
 
-    A band with pixels missing is the weighted mean over the others.
+    A band with pixels missing is the weighted mean over the others. The arithmetic is done in
+    the precision of ``flux``. Raises ValueError for a flux that is not finite where ivar > 0.
     """
-    weights = matrix.weights.astype(flux.dtype)
-    if ivar is None:
-        covered = np.broadcast_to(weights.sum(axis=0), (len(flux), len(matrix.bands)))
-        total, variance = flux @ weights, np.full(covered.shape, np.nan, flux.dtype)
-    else:
-        good = ivar > 0
-        covered = good.astype(flux.dtype) @ weights
-        total = np.where(good, flux, 0) @ weights
-        variance = np.divide(1, ivar, out=np.zeros_like(flux), where=good) @ weights**2
-    observed = covered >= min_coverage
-    share = np.where(observed, covered, np.nan)
+    dtype = _precision(flux, ivar, matrix)
+    sums, variance, coverage = np.empty((3, len(flux), len(matrix.bands)), dtype)
+    for rows in _blocks(len(flux)):
+        spectra = flux[rows].astype(dtype, copy=False)
+        inverse = None if ivar is None else ivar[rows].astype(dtype, copy=False)
+        sums[rows], variance[rows], coverage[rows] = _integrals(spectra, inverse, matrix)
+    _require_numbers(sums, matrix.bands)
+    share = np.where(coverage >= min_coverage, coverage, np.nan)
     return BandFluxes(
-        flux_lambda=total / share,
+        flux_lambda=sums / share,
         flux_err=np.sqrt(variance) / share,
-        coverage=covered,
+        coverage=coverage,
         bands=matrix.bands,
     )
 
@@ -114,43 +166,43 @@ def pivot_wave(response: Response) -> float:
 
     pivot^2 = INT R lambda dlambda / INT (R / lambda) dlambda (Bessell & Murphy 2012, Eq. A16).
     """
-    wave, share = _quadrature(response.wave, response)
-    photons = share * wave
-    return float(np.sqrt(photons.sum() / (share / wave).sum()))
+    fine = np.linspace(response.wave[0], response.wave[-1], 1000)
+    wave, share = _quadrature(np.union1d(fine, response.wave), response)
+    return float(np.sqrt((share * wave).sum() / (share / wave).sum()))
 
 
-def ab_mag(flux_lambda: NDArray[np.floating], pivot: NDArray[np.floating]) -> NDArray[np.floating]:
+def ab_mag(flux_lambda: Floats, pivot: Floats) -> Floats:
     """AB magnitude of a flux density; NaN where it is not positive.
 
     flux_lambda: 1e-17 erg/s/cm2/Angstrom; pivot: Angstrom; they broadcast
     """
-    flux_nu = np.where(flux_lambda > 0, flux_lambda, np.nan) * FLUX_UNIT * pivot**2 / SPEED_OF_LIGHT
-    return np.asarray(-2.5 * np.log10(flux_nu / AB_ZERO_FLUX))
+    positive = np.where(flux_lambda > 0, flux_lambda, np.nan)
+    return np.asarray(-2.5 * np.log10(positive / flux_density(0.0, pivot)))
 
 
-def ab_mag_err(
-    flux_lambda: NDArray[np.floating], flux_err: NDArray[np.floating]
-) -> NDArray[np.floating]:
+def ab_mag_err(flux_lambda: Floats, flux_err: Floats) -> Floats:
     """1 sigma of an AB magnitude, to first order; NaN where the flux is not positive."""
     return np.asarray(2.5 / np.log(10) * flux_err / np.where(flux_lambda > 0, flux_lambda, np.nan))
 
 
-def flux_density(mag_ab: NDArray[np.floating], pivot: NDArray[np.floating]) -> NDArray[np.floating]:
-    """The flux density of an AB magnitude, 1e-17 erg/s/cm2/Angstrom; inverse of ab_mag."""
-    flux_nu = AB_ZERO_FLUX * 10 ** (-0.4 * np.asarray(mag_ab))
-    return np.asarray(flux_nu * SPEED_OF_LIGHT / pivot**2 / FLUX_UNIT)
+def flux_density(mag_ab: Floats | float, pivot: Floats) -> Floats:
+    """The flux density of an AB magnitude, 1e-17 erg/s/cm2/Angstrom: the inverse of ab_mag."""
+    zero = AB_ZERO_FLUX * SPEED_OF_LIGHT / FLUX_UNIT / np.asarray(pivot) ** 2
+    return np.asarray(zero * 10 ** (-0.4 * np.asarray(mag_ab)))
 
 
 def _weights(wave: NDArray[np.float64], response: Response) -> NDArray[np.float64]:
     """Share of each pixel in the photons of a band, for a spectrum linear between pixels."""
     nodes, share = _quadrature(np.union1d(wave, response.wave), response)
     photons = share * nodes
-    right = np.clip(np.searchsorted(wave, nodes), 1, len(wave) - 1)
+    whole = photons.sum()
+    inside = (nodes > wave[0]) & (nodes < wave[-1])
+    nodes, photons = nodes[inside], photons[inside]
+    right = np.searchsorted(wave, nodes)
     towards = (nodes - wave[right - 1]) / (wave[right] - wave[right - 1])
-    photons[(towards < 0) | (towards > 1)], towards = 0, np.clip(towards, 0, 1)
     weights = np.bincount(right - 1, photons * (1 - towards), len(wave))
     weights += np.bincount(right, photons * towards, len(wave))
-    return np.asarray(weights / np.sum(share * nodes))
+    return np.asarray(weights / whole)
 
 
 def _quadrature(
@@ -161,3 +213,76 @@ def _quadrature(
     wave = np.concatenate([middle - half / np.sqrt(3), middle + half / np.sqrt(3)])
     throughput = np.interp(wave, response.wave, response.throughput, left=0, right=0)
     return wave, throughput * np.tile(half, 2)
+
+
+def _support(weights: NDArray[np.float64]) -> slice:
+    """The pixels from the first to the last with weight."""
+    touched = np.flatnonzero(weights)
+    return slice(int(touched[0]), int(touched[-1]) + 1) if len(touched) else slice(0, 0)
+
+
+def _blocks(num_spectra: int) -> Iterator[slice]:
+    for first in range(0, num_spectra, BLOCK):
+        yield slice(first, min(first + BLOCK, num_spectra))
+
+
+Sums = tuple[Floats, Floats, Floats]
+"""Weighted sums of flux, of variance, and of the weights themselves, each (spectra, bands)."""
+
+
+def _integrals(flux: Floats, ivar: Floats | None, matrix: ResponseMatrix) -> Sums:
+    """Sums over the pixels with data. Few are lost, and most of those already hold a flux of 0."""
+    if ivar is None:
+        sums = _product(flux, matrix, matrix.weights)
+        return sums, np.full_like(sums, np.nan), np.broadcast_to(matrix.coverage, sums.shape)
+    lost = np.flatnonzero(~(ivar > 0))
+    with np.errstate(divide="ignore"):
+        noise = np.reciprocal(ivar)
+    noise.flat[lost] = 0
+    if np.any(flux.flat[lost]):
+        flux = flux.copy()
+        flux.flat[lost] = 0
+    sums = _product(flux, matrix, matrix.weights)
+    return sums, _product(noise, matrix, matrix.squares), _coverage(lost, len(flux), matrix)
+
+
+def _coverage(lost: NDArray[np.intp], num_spectra: int, matrix: ResponseMatrix) -> Floats:
+    """Share of each band over the pixels with data; ``lost`` counts pixels through all spectra."""
+    num_wave = len(matrix.wave)
+    starts = np.searchsorted(lost, np.arange(num_spectra + 1) * num_wave)
+    missing = csr_array(
+        (np.ones(len(lost)), lost % num_wave, starts), shape=(num_spectra, num_wave)
+    )
+    return np.asarray(matrix.coverage - (missing @ matrix.by_pixel).toarray()).clip(min=0)
+
+
+def _product(
+    spectra: Floats, matrix: ResponseMatrix, weights: tuple[NDArray[np.float64], ...]
+) -> Floats:
+    """Weighted sums of spectra over the pixels of each band, (spectra, bands)."""
+    spare = -len(spectra) % GROUP
+    padded = np.pad(spectra, ((0, spare), (0, 0))) if spare else spectra
+    groups = padded.reshape(-1, GROUP, padded.shape[1])
+    sums = np.empty((len(padded), len(weights)), spectra.dtype)
+    for column, (pixels, shares) in enumerate(zip(matrix.pixels, weights, strict=True)):
+        sums[:, column] = (groups[..., pixels] @ shares.astype(spectra.dtype)).ravel()
+    return sums[: len(spectra)]
+
+
+def _precision(flux: Floats, ivar: Floats | None, matrix: ResponseMatrix) -> np.dtype[Any]:
+    """The type to compute in. Raises ValueError for shapes that do not fit the matrix."""
+    for name, values in (("flux", flux), ("ivar", flux if ivar is None else ivar)):
+        if values.shape != (len(flux), len(matrix.wave)):
+            expected = f"({len(flux)} spectra, {len(matrix.wave)} pixels)"
+            raise ValueError(f"{name} has shape {values.shape}, expected {expected}")
+    return np.result_type(flux, np.float32).newbyteorder("=")
+
+
+def _require_numbers(sums: Floats, bands: tuple[str, ...]) -> None:
+    wrong = np.argwhere(~np.isfinite(sums))
+    if len(wrong):
+        row, column = wrong[0]
+        raise ValueError(
+            f"flux of spectrum {row} is not finite in {bands[column]}, "
+            "expected numbers wherever ivar > 0"
+        )
