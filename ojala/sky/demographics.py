@@ -1,0 +1,110 @@
+"""How many galaxies there are, and how their properties go with mass and redshift.
+
+Masses are stellar, log10 of solar masses, Chabrier IMF; rates in Msun/yr.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ojala.cosmology import age, angular_scale
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+MASS_RANGE, REDSHIFT_RANGE = (6.5, 12.2), (0.003, 1.65)
+
+
+def number_density(quiescent: ArrayLike, z: ArrayLike, logm: ArrayLike) -> Floats:
+    """Comoving density of galaxies per Mpc^3 and dex of stellar mass.
+
+    Schechter functions of Baldry et al. (2012, Sec. 5) for red and blue galaxies at z = 0; the
+    red ones thin out with redshift as in Muzzin et al. (2013) and Weaver et al. (2023).
+    """
+    z, logm = np.broadcast_arrays(np.asarray(z, float), np.asarray(logm, float))
+    ratio = 10 ** (logm - 10.72)
+    thinning = 10 ** (-0.45 * z)
+    red = thinning * (3.25e-3 * ratio**0.55 + 0.08e-3 * ratio**-0.45 * thinning)
+    blue = 0.71e-3 * 10 ** (0.02 * z) * ratio**-0.45
+    density = np.where(quiescent, red, blue)
+    return np.asarray(np.log(10) * density * np.exp(-ratio))
+
+
+def main_sequence(z: ArrayLike, logm: ArrayLike) -> Floats:
+    """log10 of the star-formation rate of a typical star-forming galaxy.
+
+    Speagle et al. (2014, Eq. 28), Chabrier IMF, bent down above 10^10.5 at late times
+    (Whitaker et al. 2014).
+    """
+    t, m = age(z), np.asarray(logm, dtype=np.float64)
+    line = (0.84 - 0.026 * t) * m - (6.51 - 0.11 * t) - 0.03
+    bend = np.clip(m - 10.5, 0.0, None) * np.clip(0.06 * (t - 3.0), 0.0, 0.5)
+    return np.asarray(line - bend)
+
+
+def star_formation_rate(
+    rng: np.random.Generator, quiescent: Flags, z: Floats, logm: Floats
+) -> Floats:
+    """log10 of the rate: main sequence with a starburst tail, or a quiescent remnant.
+
+    Low-mass galaxies burst: their scatter grows from 0.25 to 0.4 dex, and a twelfth of them lie
+    in an exponential tail that ends with extreme emission-line galaxies.
+    """
+    n = len(z)
+    scatter = 0.25 + 0.15 / (1 + np.exp((logm - 9.0) / 0.3))
+    tail = np.where(rng.random(n) < 0.03 + 0.05 * (logm < 9.5), rng.exponential(0.45, n), 0.0)
+    forming = main_sequence(z, logm) + scatter * rng.standard_normal(n) + tail
+    valley = rng.random(n) < 0.15
+    retired = logm - 12.0 + 0.45 * z + 0.4 * rng.standard_normal(n)
+    between = logm - 11.1 + 0.45 * z + 0.35 * rng.standard_normal(n)
+    return np.where(quiescent, np.where(valley, between, retired), forming)
+
+
+def gas_metallicity(rng: np.random.Generator, logm: Floats, logsfr: Floats) -> Floats:
+    """12 + log(O/H) by the fundamental relation of Curti et al. (2020, Eq. 5), 0.08 dex scatter."""
+    turnover = 10.11 + 0.56 * np.clip(logsfr, -1.5, 2.5)
+    relation = 8.779 - 0.31 / 2.1 * np.log10(1 + 10 ** (-2.1 * (logm - turnover)))
+    return relation + 0.08 * rng.standard_normal(len(logm))
+
+
+def halpha_attenuation(logm: ArrayLike) -> Floats:
+    """Mean attenuation at H-alpha, mag (Garn & Best 2010, Eq. 6); holds to z about 1.5."""
+    x = np.clip(np.asarray(logm, dtype=np.float64) - 10.0, -2.5, 1.5)
+    return np.clip(0.91 + 0.77 * x + 0.11 * x**2 - 0.09 * x**3, 0.05, None)
+
+
+def half_light_radius(
+    rng: np.random.Generator, quiescent: Flags, z: Floats, logm: Floats
+) -> Floats:
+    """Half-light radius in arcsec (van der Wel et al. 2014, Table 1)."""
+    nodes = [0.25, 0.75, 1.25, 1.75]
+    x = logm - np.log10(5e10)
+    late = np.interp(z, nodes, [0.86, 0.78, 0.70, 0.65]) + 0.22 * x
+    early = np.interp(z, nodes, [0.60, 0.42, 0.22, 0.09]) + 0.75 * np.clip(x, -0.4, None)
+    early += 0.15 * np.clip(x + 0.4, None, 0.0)
+    log_kpc = np.where(quiescent, early, late)
+    log_kpc = log_kpc + np.where(quiescent, 0.12, 0.17) * rng.standard_normal(len(z))
+    return np.asarray(10**log_kpc / angular_scale(z))
+
+
+def sersic_index(rng: np.random.Generator, quiescent: Flags, logm: Floats) -> Floats:
+    """Sersic index: about 1 for late types, rising with mass, about 4 for massive early ones."""
+    late = 1.1 + 0.5 * np.clip(logm - 10.3, 0.0, None)
+    early = 3.6 + 1.2 * np.clip(logm - 10.8, -1.5, 0.8)
+    index = np.where(quiescent, early, late) * 10 ** (0.13 * rng.standard_normal(len(logm)))
+    return np.clip(index, 0.5, 6.0)
+
+
+def velocity_dispersion(rng: np.random.Generator, logm: Floats) -> Floats:
+    """Stellar velocity dispersion, km/s (Zahid et al. 2016, Eq. 5), 0.08 dex scatter."""
+    x = logm - 10.26
+    relation = 2.073 + np.where(x < 0, 0.403, 0.293) * x
+    return np.clip(10 ** (relation + 0.08 * rng.standard_normal(len(logm))), 15.0, 420.0)
+
+
+def gas_dispersion(rng: np.random.Generator, logm: Floats) -> Floats:
+    """Width of the narrow lines, km/s: rotation at random inclination, at least turbulence."""
+    rotation = 10 ** (2.14 + 0.29 * (logm - 10.0))
+    inclined = np.sqrt(1 - rng.random(len(logm)) ** 2)
+    return np.clip(np.hypot(0.5 * rotation * inclined, 25.0), 25.0, 350.0)
