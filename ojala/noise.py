@@ -7,7 +7,9 @@ real observation have in common: the night, the tile, the tray, the depth.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import faiss
@@ -15,10 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ojala.bands import narrow_bands
-from ojala.shards import Columns
+from ojala.shards import (
+    Columns,
+    columns_of,
+    mocks_schema,
+    read_table,
+    shard_paths,
+    write_shards,
+)
 
 Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
+Embed = Callable[[Columns], Floats]
 
 PERTURBED = (*(band.token for band in narrow_bands()), "MAG_i")
 """Tokens that J-PAS measures: the ones that take a donor's error and are perturbed by it."""
@@ -42,6 +52,40 @@ class DonorConfig:
             raise ValueError(f"bin_width is {self.bin_width}, expected a positive width in mag")
         if self.num_neighbours < 1:
             raise ValueError(f"num_neighbours is {self.num_neighbours}, expected 1 or more")
+
+
+def noisy_table(
+    mocks_path: str | Path,
+    jpas_path: str | Path,
+    directory: str | Path,
+    embed: Embed,
+    config: DonorConfig,
+) -> dict[str, float]:
+    """Write the mocks with J-PAS noise, shard by shard, in the same order.
+
+    embed: gives the embeddings (num_sources, dim) of columns holding PERTURBED and their errors.
+    Returns the number of mocks, of those without a donor, and how many donors were used.
+    """
+    needed = [*PERTURBED, *(f"{token}_ERR" for token in PERTURBED)]
+    jpas = columns_of(read_table(jpas_path, needed))
+    jpas_embeddings = embed(jpas)
+    rng = np.random.default_rng([config.seed, 3])
+    used: set[int] = set()
+    without = 0
+
+    def blocks() -> Iterator[Columns]:
+        nonlocal without
+        for shard in shard_paths(mocks_path):
+            mocks = columns_of(read_table(shard))
+            donor = donors(
+                embed(mocks), mocks["MAG_i"], jpas_embeddings, jpas["MAG_i"], config, rng
+            )
+            used.update(donor[donor >= 0].tolist())
+            without += int(np.sum(donor < 0))
+            yield mocks | noisy(mocks, jpas, donor, rng)
+
+    num_rows = write_shards(blocks(), directory, mocks_schema())
+    return {"mocks": num_rows, "without_donor": without, "donors_used": len(used)}
 
 
 def donors(

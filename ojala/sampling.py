@@ -22,6 +22,7 @@ from ojala.shards import (
     EXCLUDED,
     Columns,
     column,
+    columns_of,
     mocks_schema,
     read_table,
     shard_paths,
@@ -129,8 +130,7 @@ def training_table(
             table = read_table(shard)
             rows = slice(start, start + table.num_rows)
             start += table.num_rows
-            block = {name: column(table, name) for name in table.column_names}
-            block |= {"weight": weight[rows], "split": split[rows]}
+            block = columns_of(table) | {"weight": weight[rows], "split": split[rows]}
             yield {name: values[kept[rows]] for name, values in block.items()}
 
     num_rows = write_shards(blocks(), directory, mocks_schema())

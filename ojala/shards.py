@@ -201,6 +201,11 @@ def column(table: pa.Table, name: str) -> NDArray[Any]:
     return np.asarray(table.column(name).combine_chunks().to_numpy(zero_copy_only=False))
 
 
+def columns_of(table: pa.Table) -> Columns:
+    """Every column of a table as a numpy array."""
+    return {name: column(table, name) for name in table.column_names}
+
+
 def spectype_codes(spectype: Sequence[str]) -> NDArray[np.int8]:
     """Codes of spectral classes, -1 for the unknown ones."""
     return _codes(spectype, CLASSES)

@@ -1,7 +1,16 @@
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
-from ojala.noise import PERTURBED, DonorConfig, donors, magnitude_only_donors, noisy
+from ojala.noise import (
+    PERTURBED,
+    DonorConfig,
+    donors,
+    magnitude_only_donors,
+    noisy,
+    noisy_table,
+)
+from ojala.shards import as_table, column, jpas_schema, mocks_schema, read_table, write_shards
 
 
 def jpas_sky(num=4000, seed=0):
@@ -72,3 +81,25 @@ def test_similar_donors_keep_the_errors_of_the_bands_together_and_magnitudes_alo
     alone = np.log(errors[magnitude_only_donors(mag_i, errors, jpas["MAG_i"], rng)])
     assert np.corrcoef(similar[:, 0], similar[:, 30])[0, 1] > 0.95
     assert abs(np.corrcoef(alone[:, 0], alone[:, 30])[0, 1]) < 0.2
+
+
+def test_the_noisy_table_keeps_order_keys_and_labels(tmp_path):
+    jpas, embeddings = jpas_sky(300)
+    pq.write_table(as_table(jpas, jpas_schema()), tmp_path / "jpas.parquet")
+    rng = np.random.default_rng(5)
+    mocks = {token: np.ones(40, "f4") for token in PERTURBED}
+    mocks |= {f"{token}_ERR": np.full(40, 1e-3, "f4") for token in PERTURBED}
+    mocks |= {"targetid": np.arange(40), "LOGM": rng.normal(10, 1, 40)}
+    mocks["MAG_i"] = np.append(rng.uniform(17, 22, 39), np.nan)
+    write_shards(iter([mocks]), tmp_path / "mocks", mocks_schema())
+
+    def embed(columns):
+        return embeddings[: len(columns["MAG_i"])]
+
+    paths = [tmp_path / "mocks", tmp_path / "jpas.parquet", tmp_path / "noise"]
+    counts = noisy_table(*paths, embed, DonorConfig())
+    table = read_table(tmp_path / "noise")
+    assert (counts["mocks"], counts["without_donor"]) == (40, 1)
+    assert column(table, "targetid").tolist() == list(range(40))
+    assert np.array_equal(column(table, "LOGM"), mocks["LOGM"].astype("f4"))
+    assert np.isin(column(table, "J0660_ERR")[:39], jpas["J0660_ERR"]).all()
