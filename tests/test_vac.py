@@ -1,9 +1,12 @@
+from pathlib import Path
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from astropy.io import fits
 from astropy.table import Table
 
+from ojala.datamodel import page
 from ojala.quantities import queries
 from ojala.shards import jpas_schema
 from ojala.vac import HEADER_KEYS, vac_column, write_vac
@@ -64,3 +67,8 @@ def test_an_undescribed_column_or_entry_leaves_nothing_behind(tmp_path):
     with pytest.raises(ValueError, match="entry 'author'"):
         write_vac(tmp_path, catalogue(), {"author": "me"})
     assert not list(tmp_path.iterdir())
+
+
+def test_the_data_model_page_is_what_the_tables_say():
+    docs = Path(__file__).parents[1] / "docs/datamodel.md"
+    assert docs.read_text() == page(), "run: python -m ojala.datamodel > docs/datamodel.md"

@@ -1,0 +1,56 @@
+"""The page that describes the catalogue's columns, written from the tables that define them.
+
+``python -m ojala.datamodel > docs/datamodel.md``
+"""
+
+from __future__ import annotations
+
+from ojala.derived import LINES
+from ojala.quantities import queries
+from ojala.shards import jpas_schema
+from ojala.vac import ERROR_SUFFIX, HEADER_KEYS, vac_column
+
+HEAD = """# The value-added catalogue
+
+`data/vac/ojala_vac.parquet` and `data/vac/ojala_vac.fits` hold the same table: one row per source
+of the J-PAS input table, those set aside included (column `REJECTED` says why). Names are the
+released catalogue's. Every prediction `X` has its 1 sigma error `X_ERR`. A quantity is answered for
+every source: read `CLASS` first, and of the stellar parameters only those of stars, say.
+
+Made from the tables of the code by `python -m ojala.datamodel`; a test keeps it up to date.
+"""
+
+
+def page() -> str:
+    """The page as Markdown."""
+    predicted = [name for name in queries() if name != "SPECTYPE"]
+    derived = [*LINES, "HA_HB_RATIO", "L_HALPHA_CORR", "LOGSFR_HA"]
+    observed = [name for name in jpas_schema().names if not name.endswith(ERROR_SUFFIX)]
+    sections = {
+        "Input": [*observed, "REJECTED"],
+        "Class": ["CLASS", "P_GALAXY", "P_STAR", "P_QSO"],
+        "Predicted, each with its error": predicted,
+        "Derived, each with its error": derived,
+    }
+    parts = [HEAD]
+    for title, names in sections.items():
+        parts.append(
+            f"## {title}\n\n| column | unit | UCD | meaning |\n|---|---|---|---|\n" + _rows(names)
+        )
+    cards = "".join(
+        f"| {card} | `{name}` | {text} |\n" for name, (card, text) in HEADER_KEYS.items()
+    )
+    parts.append(
+        "## Provenance\n\nFITS cards of the table's header; the same entries are metadata of the "
+        f"Parquet file.\n\n| card | Parquet | meaning |\n|---|---|---|\n{cards}"
+    )
+    return "\n".join(parts)
+
+
+def _rows(names: list[str]) -> str:
+    columns = [vac_column(name) for name in names]
+    return "".join(f"| {c.name} | {c.unit} | `{c.ucd}` | {c.description} |\n" for c in columns)
+
+
+if __name__ == "__main__":
+    print(page(), end="")
