@@ -16,6 +16,7 @@ from ojala import __version__
 COMMANDS = {
     "mocks": ("ojala.mocks", "mock photometry and labels from DESI spectra"),
     "jpas": ("ojala.jpas_table", "the J-PAS table, without labels"),
+    "responses": ("ojala.passband_fit", "fit the analytic narrow bands to measured curves"),
 }
 """Module and one line of help of each sub-command."""
 

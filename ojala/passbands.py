@@ -1,4 +1,4 @@
-"""The analytic form of a J-PAS narrow band, and its fit to a measured curve.
+"""The analytic form of a J-PAS narrow band.
 
 A narrow band is an interference filter in an f/3.6 beam in front of a CCD: a nearly flat top
 between two edges. The beam smears each edge over about 20 Angstrom and shifts part of the light
@@ -17,7 +17,6 @@ from importlib.resources import files
 import numpy as np
 from astropy.table import Table
 from numpy.typing import NDArray
-from scipy.optimize import least_squares
 
 TOP_REACH = 1.2
 """Half widths from the centre beyond which the top is held constant."""
@@ -57,6 +56,7 @@ class Passband:
 
 
 COLUMNS = tuple(field.name for field in fields(Passband))
+"""Columns of ``data/bands.ecsv`` that hold a passband."""
 
 
 def passband(token: str) -> Passband:
@@ -66,24 +66,9 @@ def passband(token: str) -> Passband:
     return _passbands()[token]
 
 
-def fit(wave: NDArray[np.float64], throughput: NDArray[np.float64]) -> Passband:
-    """The passband nearest to a measured curve, in least squares; its scale is free.
-
-    wave: Angstrom, evenly spaced; throughput: same shape, any units. Only the surroundings of
-    the main peak count: a leak far from it is left out.
-    """
-    peak = throughput / throughput.max()
-    half = wave[peak > 0.5]
-    near = (wave > 2 * half[0] - half[-1]) & (wave < 2 * half[-1] - half[0])
-    wave, peak = wave[near], peak[near]
-
-    def residual(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
-        curve = _passband(numbers).throughput(wave)
-        return np.asarray(curve * (curve @ peak) / (curve @ curve) - peak)
-
-    start = [np.mean(half), (half[-1] - half[0]) / 2, 3.0, 3.0, 0.5, 0.5, 0.0, 0.0]
-    scale = [1.0, 1.0, 1.0, 1.0, 0.1, 0.1, 0.1, 0.1]
-    return _passband(least_squares(residual, start, x_scale=scale).x)
+def from_numbers(numbers: NDArray[np.float64]) -> Passband:
+    """A passband from its numbers in the order of COLUMNS."""
+    return Passband(**dict(zip(COLUMNS, map(float, numbers), strict=True)))
 
 
 def _edge(depth: NDArray[np.float64], skew: float) -> NDArray[np.float64]:
@@ -91,12 +76,8 @@ def _edge(depth: NDArray[np.float64], skew: float) -> NDArray[np.float64]:
     return np.asarray((1 + np.exp(skew - np.clip(depth, -60, 60))) ** -np.exp(-skew))
 
 
-def _passband(numbers: NDArray[np.float64]) -> Passband:
-    return Passband(**dict(zip(COLUMNS, map(float, numbers), strict=True)))
-
-
 @cache
 def _passbands() -> dict[str, Passband]:
     table = Table.read(files("ojala.data") / "bands.ecsv", format="ascii.ecsv")
     narrow = table[table["kind"] == "narrow"]
-    return {str(row["token"]): _passband(np.array([row[c] for c in COLUMNS])) for row in narrow}
+    return {str(row["token"]): from_numbers(np.array([row[c] for c in COLUMNS])) for row in narrow}

@@ -1,15 +1,28 @@
 """The response of every band: atmosphere, telescope, filter and detector together.
 
 Only the shape of a response matters: its scale cancels in every flux density and AB magnitude.
+The narrow bands come from the packaged analytic curves, from a directory of measured curves or
+from the Filter Profile Service of the Spanish Virtual Observatory (SVO); the broad ones from
+speclite.
 """
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from urllib.error import URLError
+from urllib.parse import urlencode
+from urllib.request import urlopen
+from xml.parsers.expat import ExpatError
 
+import astropy.units as u
 import numpy as np
 import speclite.filters
+from astropy.io import votable
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from ojala.bands import Band, broad_bands, narrow_bands
 from ojala.passbands import passband
@@ -22,6 +35,16 @@ LEGACY = {
     "N": {"MAG_G": "BASS-g", "MAG_R": "BASS-r", "MAG_Z": "MzLS-z"},
 }
 """speclite's names of the Legacy Surveys' curves, by PHOTSYS: DECam south, BASS and MzLS north."""
+
+
+SVO = "http://svo2.cab.inta-csic.es/theory/fps/fps.php"
+"""Address of the Filter Profile Service (Rodrigo, Solano & Bayo 2012)."""
+
+SVO_NAME = "OAJ/JPAS.{token}"
+"""The service's name of a narrow band."""
+
+MAX_OFFSET = 50.0
+"""Angstrom between a curve's mean and its band's wavelength beyond which it is another band's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +77,45 @@ def packaged() -> dict[str, Response]:
     return narrow | {band.token: _speclite(band.response) for band in broad_bands()}
 
 
+def load(source: str | Path = "packaged") -> dict[str, Response]:
+    """The response of every band by token, the narrow ones from ``source``.
+
+    source: "packaged", "svo", the http address of a service that answers as SVO does, or a
+        directory of measured curves
+    """
+    if source == "packaged":
+        return packaged()
+    if source == "svo" or str(source).startswith(("http://", "https://")):
+        return packaged() | svo(SVO if source == "svo" else str(source))
+    return packaged() | measured(source)
+
+
+def measured(directory: str | Path) -> dict[str, Response]:
+    """The narrow bands' curves of a directory, one file per band named after it: J0378.txt ...
+
+    A file has two columns, wavelength (Angstrom) and throughput, between blanks or commas; "#"
+    starts a comment. Raises ValueError naming the file that is missing or wrong.
+    """
+    directory = Path(directory)
+    curves = {}
+    for band in narrow_bands():
+        paths = sorted(directory.glob(f"{band.token}.*"))
+        if len(paths) != 1:
+            raise ValueError(f"{directory}: {len(paths)} files {band.token}.*, expected one")
+        curves[band.token] = _read_curve(paths[0], band)
+    return curves
+
+
+def svo(address: str = SVO) -> dict[str, Response]:
+    """The narrow bands' curves of the SVO Filter Profile Service.
+
+    Raises ConnectionError where the service does not answer, ValueError naming the band where
+    its answer holds no curve.
+    """
+    rows = tqdm(narrow_bands(), unit="curve", disable=not sys.stderr.isatty())
+    return {band.token: _ask(f"{address}?{_query(band)}", band) for band in rows}
+
+
 def legacy(photsys: str) -> dict[str, Response]:
     """The Legacy Surveys' g, r and z responses of "S" (DECam) or "N" (BASS and MzLS)."""
     if photsys not in LEGACY:
@@ -75,3 +137,50 @@ def _analytic(band: Band) -> Response:
 def _speclite(name: str) -> Response:
     curve = speclite.filters.load_filter(name)
     return Response(np.array(curve.wavelength, float), np.array(curve.response, float))
+
+
+def _read_curve(path: Path, band: Band) -> Response:
+    try:
+        lines = path.read_text().replace(",", " ").splitlines()
+        wave, throughput = np.loadtxt(lines, usecols=(0, 1), unpack=True, ndmin=2)
+    except ValueError as error:
+        raise ValueError(
+            f"{path}: expected two columns of numbers, Angstrom and throughput ({error})"
+        ) from error
+    return _checked(wave, throughput, band, str(path))
+
+
+def _query(band: Band) -> str:
+    return urlencode({"ID": SVO_NAME.format(token=band.token)}, safe="/")
+
+
+def _ask(address: str, band: Band) -> Response:
+    try:
+        with urlopen(address, timeout=60) as answer:
+            table = votable.parse(BytesIO(answer.read()), verify="ignore").get_first_table()
+    except URLError as error:
+        raise ConnectionError(f"{address} did not answer: {error.reason}") from error
+    except (IndexError, ValueError, ExpatError) as error:
+        raise ValueError(f"{address}: expected a VOTable with the curve of {band.token}") from error
+    columns = table.to_table()
+    if not {"Wavelength", "Transmission"} <= set(columns.colnames):
+        raise ValueError(f"{address}: expected the columns Wavelength and Transmission")
+    wave = u.Quantity(columns["Wavelength"], columns["Wavelength"].unit or u.AA, dtype=float)
+    throughput = np.asarray(columns["Transmission"], float)
+    return _checked(wave.to_value(u.AA), throughput, band, address)
+
+
+def _checked(
+    wave: NDArray[np.float64], throughput: NDArray[np.float64], band: Band, origin: str
+) -> Response:
+    """A response, whose origin any complaint names."""
+    try:
+        response = Response(wave, throughput)
+    except ValueError as error:
+        raise ValueError(f"{origin}: {error}") from error
+    mean = float(np.trapezoid(wave * throughput, wave) / np.trapezoid(throughput, wave))
+    if abs(mean - band.wave) > MAX_OFFSET:
+        raise ValueError(
+            f"{origin}: mean wavelength {mean:.1f}, expected about {band.wave} Angstrom"
+        )
+    return response
