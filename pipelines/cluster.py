@@ -1,0 +1,220 @@
+"""Ray: training on many workers, with checkpoints that outlive them. No other stage imports it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.fs
+import ray
+import ray.train
+from ray.exceptions import RayError
+from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchTrainer
+from ray.train.v2.api.exceptions import TrainingFailedError
+from ray.util.queue import Empty, Queue
+
+FINISHED = "finished"
+"""A run that ended well leaves this file in its storage, so that it is never resumed."""
+
+Report = Mapping[str, Any]
+Save = Callable[[Path], None]
+Loop = Callable[[Mapping[str, Any], Path | None], Iterator[tuple[Report, Save]]]
+"""What a worker runs: settings and a checkpoint to resume from, or None, to reports.
+
+With each report comes a function that writes the checkpoint into an empty directory.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterConfig:
+    """Who trains, and where checkpoints are kept.
+
+    num_workers: processes of data-parallel training; a cluster is found by RAY_ADDRESS
+    cpus_per_worker: cores, and threads, of each
+    use_gpu: one GPU for each
+    storage: directory or URI of the checkpoints; every worker must reach it
+    num_checkpoints: how many are kept
+    max_failures: lost workers after which the run is given up; each resumes the last checkpoint
+    poll_interval: seconds between looks at the workers; a report waits for the next one
+    """
+
+    num_workers: int
+    cpus_per_worker: int
+    use_gpu: bool
+    storage: str
+    num_checkpoints: int
+    max_failures: int
+    poll_interval: float
+
+    def __post_init__(self) -> None:
+        for name in ("num_workers", "cpus_per_worker", "num_checkpoints"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"cluster.{name} is {getattr(self, name)}, expected 1 or more")
+
+
+def train(
+    loop: Loop,
+    settings: Mapping[str, Any],
+    config: ClusterConfig,
+    *,
+    name: str,
+    last_checkpoint: Path,
+) -> Iterator[Report]:
+    """Run ``loop`` on the workers; give its reports as they come; leave the last checkpoint.
+
+    name: of the run in the storage: a digest of all that the result depends on. An unfinished
+        run of that name is resumed, a finished one is removed and done anew.
+    Raises ValueError with the workers' own sentence where they raised one.
+    """
+    storage = _storage(config.storage)
+    _remove_finished(storage, name)
+    with _connected(config):
+        reports = Queue()
+        trainer = _trainer(loop, settings, config, name, storage, reports)
+        thread = ThreadPoolExecutor(max_workers=1)
+        result = thread.submit(trainer.fit)
+        try:
+            while not result.done():
+                yield from _arrived(reports, wait=0.2)
+            yield from _arrived(reports, wait=0.0)
+            _fetch(_checkpoint(result), last_checkpoint)
+        finally:
+            thread.shutdown(wait=False)
+            reports.shutdown(force=True)
+    _mark_finished(storage, name)
+
+
+class _Forward(ray.train.UserCallback):  # type: ignore[misc]
+    """Hands the first worker's report to the process that asked for the training."""
+
+    def __init__(self, reports: Queue) -> None:
+        self.reports = reports
+
+    def after_report(
+        self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Checkpoint | None
+    ) -> None:
+        self.reports.put(metrics[0])
+
+
+def _worker(settings: dict[str, Any]) -> None:
+    """One worker: the loop, and a report with a checkpoint after each of its rounds."""
+    resume = ray.train.get_checkpoint()
+    is_first = ray.train.get_context().get_world_rank() == 0
+    with resume.as_directory() if resume else nullcontext(None) as resume_from:
+        loop = settings["loop"](settings["settings"], resume_from and Path(resume_from))
+        try:
+            for report, save in loop:
+                with tempfile.TemporaryDirectory() as directory:
+                    if is_first:
+                        save(Path(directory))
+                    checkpoint = Checkpoint.from_directory(directory) if is_first else None
+                    ray.train.report(dict(report), checkpoint=checkpoint)
+        except ValueError as error:  # it would come again: end the run instead of resuming it
+            settings["reports"].put(error)
+            raise
+
+
+def _trainer(
+    loop: Loop,
+    settings: Mapping[str, Any],
+    config: ClusterConfig,
+    name: str,
+    storage: str,
+    reports: Queue,
+) -> TorchTrainer:
+    return TorchTrainer(
+        _worker,
+        train_loop_config={"loop": loop, "settings": dict(settings), "reports": reports},
+        scaling_config=ScalingConfig(
+            num_workers=config.num_workers,
+            use_gpu=config.use_gpu,
+            resources_per_worker={"CPU": config.cpus_per_worker}
+            | ({"GPU": 1} if config.use_gpu else {}),
+        ),
+        run_config=RunConfig(
+            name=name,
+            storage_path=storage,
+            checkpoint_config=CheckpointConfig(num_to_keep=config.num_checkpoints),
+            # Without a limit of its own the controller is started again for ever.
+            failure_config=FailureConfig(
+                max_failures=config.max_failures, controller_failure_limit=2
+            ),
+            callbacks=[_Forward(reports)],
+        ),
+    )
+
+
+@contextmanager
+def _connected(config: ClusterConfig) -> Iterator[None]:
+    """A Ray cluster: the one at RAY_ADDRESS, or one of this machine for the time of the block."""
+    if ray.is_initialized():
+        yield
+        return
+    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", str(config.poll_interval))
+    own = {} if "RAY_ADDRESS" in os.environ else _own_cluster(config)
+    ray.init(log_to_driver=False, logging_level="ERROR", **own)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _own_cluster(config: ClusterConfig) -> dict[str, Any]:
+    # The workers' cores are promised by the parameters, be there as many or not; nothing large
+    # passes through the object store.
+    cores = config.num_workers * config.cpus_per_worker
+    return {"num_cpus": cores, "object_store_memory": 200_000_000}
+
+
+def _arrived(reports: Queue, wait: float) -> Iterator[Report]:
+    """Reports that are there, after waiting for the first; raises what a worker could not mend."""
+    try:
+        while True:
+            report = reports.get(block=wait > 0, timeout=wait or None)
+            if isinstance(report, ValueError):
+                raise report
+            yield report
+    except Empty:
+        return
+
+
+def _checkpoint(result: Future[Any]) -> Checkpoint:
+    try:
+        return result.result().checkpoint
+    except (RayError, TrainingFailedError) as error:
+        raise ValueError(f"training failed: {str(error).strip().splitlines()[-1]}") from error
+
+
+def _storage(storage: str) -> str:
+    return storage if "://" in storage else str(Path(storage).resolve())
+
+
+def _filesystem(storage: str, *parts: str) -> tuple[pyarrow.fs.FileSystem, str]:
+    filesystem, path = pyarrow.fs.FileSystem.from_uri(storage)
+    return filesystem, "/".join([path, *parts])
+
+
+def _remove_finished(storage: str, name: str) -> None:
+    filesystem, marker = _filesystem(storage, name, FINISHED)
+    if filesystem.get_file_info(marker).type != pyarrow.fs.FileType.NotFound:
+        filesystem.delete_dir(marker.removesuffix(f"/{FINISHED}"))
+
+
+def _mark_finished(storage: str, name: str) -> None:
+    filesystem, marker = _filesystem(storage, name, FINISHED)
+    filesystem.open_output_stream(marker).close()
+
+
+def _fetch(checkpoint: Checkpoint, directory: Path) -> None:
+    """Copy a checkpoint from the storage to ``directory``, in place of what was there."""
+    if directory.exists():
+        shutil.rmtree(directory)
+    checkpoint.to_directory(str(directory))
