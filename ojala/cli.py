@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from ojala import __version__
 
 COMMANDS = {
-    "mocks": ("ojala.mocks", "mock photometry and labels from DESI spectra"),
+    "mocks": ("ojala.mocks_table", "mock photometry and labels from DESI spectra"),
     "jpas": ("ojala.jpas_table", "the J-PAS table, without labels"),
+    "fetch-jpas": ("ojala.surveys.jpas_pages", "J-PAS photometry from the CEFCA archive"),
     "responses": ("ojala.passband_fit", "fit the analytic narrow bands to measured curves"),
 }
 """Module and one line of help of each sub-command."""
