@@ -23,8 +23,13 @@ FIBERMAP: Formats = {
     **{f"FIBERFLUX_{band}": ("E", "nanomaggy") for band in ("G", "R", "Z")},
     "PHOTSYS": ("1A", None),
     "COADD_EXPTIME": ("E", "s"),
+    "MEAN_PSF_TO_FIBER_SPECFLUX": ("E", None),
 }
-"""Columns of FIBERMAP: those that are read, and written."""
+"""Columns of FIBERMAP: those that are read, and written.
+
+MEAN_PSF_TO_FIBER_SPECFLUX is the share of a point source's light that entered the fibre, by which
+spectra are divided: a point source's spectrum has its total flux.
+"""
 
 REDSHIFTS: Formats = {
     "TARGETID": ("K", None),

@@ -22,8 +22,14 @@ from ojala.writing import written_whole
 Arm = tuple[NDArray[np.floating], NDArray[np.floating], NDArray[np.floating]]
 """wave (Angstrom), flux and ivar (num_sources, num_pixels) of one arm."""
 
-GOOD_SOURCE: dict[str, Any] = {"OBJTYPE": "TGT", "SUBTYPE": "", "PHOTSYS": "S", "MORPHTYPE": ""}
-"""Text of the columns that are not given; numbers are 0."""
+DEFAULTS: dict[str, Any] = {
+    "OBJTYPE": "TGT",
+    "SUBTYPE": "",
+    "PHOTSYS": "S",
+    "MORPHTYPE": "",
+    "MEAN_PSF_TO_FIBER_SPECFLUX": 0.78,
+}
+"""Columns that are not given; the others are 0. 0.78 is typical (real files: 0.73-0.79)."""
 
 
 def write_coadd(
@@ -39,8 +45,7 @@ def write_coadd(
 ) -> None:
     """Write a coadd of one healpix pixel (nside 64, nested).
 
-    fibermap: columns of desi_layout.FIBERMAP, TARGET_RA and TARGET_DEC at least; the others are 0,
-        OBJTYPE "TGT" and PHOTSYS "S" where they are not given
+    fibermap: columns of desi_layout.FIBERMAP, TARGET_RA and TARGET_DEC at least; DEFAULTS else
     arms: "b", "r", "z": wave, flux and ivar, 1e-17 erg/s/cm2/Angstrom, on the grids of arms.ARMS
     masks: bits per pixel and arm, 0 = good; all good by default
 
@@ -97,7 +102,7 @@ def _header(survey: str, program: str, healpix: int) -> fits.Header:
 def _table(name: str, formats: Formats, columns: Columns) -> fits.BinTableHDU:
     num_rows = len(columns["TARGETID"])
     absent = {
-        column: np.full(num_rows, GOOD_SOURCE.get(column, 0))
+        column: np.full(num_rows, DEFAULTS.get(column, 0))
         for column in formats
         if column not in columns
     }

@@ -7,6 +7,7 @@ columns asked for are touched, since a DESI table has some 80 of them and up to 
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,6 +39,8 @@ def opened(path: str | Path) -> Iterator[fits.HDUList]:
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"{path}: no such file")
+    if path.stat().st_size % 2880:
+        raise ValueError(f"{path}: not a FITS file, or cut off: not whole blocks of 2880 bytes")
     try:
         hdus = fits.open(path, memmap=True, do_not_scale_image_data=True)
     except OSError as error:
@@ -46,21 +49,21 @@ def opened(path: str | Path) -> Iterator[fits.HDUList]:
         yield hdus
 
 
-def named(hdus: fits.HDUList, path: str | Path, *names: str) -> Any:
-    """The first HDU there is of ``names``.
+def named(hdus: fits.HDUList, path: str | Path, name: str) -> Any:
+    """The HDU of that name.
 
-    Raises ValueError where there is none, or where the file ends before it does.
+    Raises ValueError where it is missing, or where the file ends before it does.
     """
-    for name in names:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what is wrong is said once, below
         try:
             hdu = hdus[name]
         except KeyError:
-            continue
+            raise ValueError(f"{path}: HDU {name} is missing") from None
         except (OSError, TypeError, ValueError) as error:
             raise ValueError(f"{path}: HDU {name} cannot be read ({_first_line(error)})") from None
-        _check_length(hdu, path, name)
-        return hdu
-    raise ValueError(f"{path}: HDU {' or '.join(names)} is missing")
+    _check_length(hdu, path, name)
+    return hdu
 
 
 def read_columns(

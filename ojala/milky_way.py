@@ -1,0 +1,31 @@
+"""Extinction by the dust of the Milky Way, as DESI's catalogues correct for it."""
+
+from __future__ import annotations
+
+import numpy as np
+from dust_extinction.parameter_averages import F99
+from numpy.typing import ArrayLike, NDArray
+
+R_V = 3.1
+
+PER_EBV = 1.029
+"""Extinction at 1 micron, mag, per E(B-V) of the map of Schlegel, Finkbeiner & Davis (1998):
+the recalibration of Schlafly & Finkbeiner (2011, ApJ 737, 103)."""
+
+WAVE_RANGE = (1000.0, 33_000.0)
+"""Angstrom; the curve is constant outside."""
+
+
+def transmission(wave: ArrayLike, ebv: ArrayLike) -> NDArray[np.float64]:
+    """Share of the light that gets through, 10^(-0.4 A); wave and ebv broadcast.
+
+    A = PER_EBV E(B-V) k(wave) / k(1 micron), k the curve of Fitzpatrick (1999) with R_V = 3.1.
+    DESI's pipelines and FastSpecFit correct spectra by the same law.
+
+    wave: Angstrom; ebv: E(B-V), mag, of the SFD map, as in FIBERMAP
+    """
+    curve = F99(Rv=R_V)
+    # Sampled finely once: the curve is a spline, slow to ask for one wavelength per source.
+    nodes = np.geomspace(*WAVE_RANGE, 4000)
+    ratio = np.interp(np.asarray(wave, np.float64), nodes, curve(1e4 / nodes) / curve(1.0))
+    return np.asarray(10 ** (-0.4 * PER_EBV * np.asarray(ebv) * ratio))

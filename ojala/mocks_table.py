@@ -1,0 +1,177 @@
+"""The mocks as a table on disk, what was set aside beside it, and what to think of both."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+from ojala.mocks import Block, MocksConfig, mocks
+from ojala.rejects import Rejects
+from ojala.shards import Columns, as_table, mocks_schema, write_shards
+from ojala.surveys.desi_tree import pairs
+from ojala.writing import written_whole
+
+ROWS_PER_GROUP = 50_000
+"""Rows gathered before they are written: small coadds would make small Parquet row groups."""
+
+EXAMPLE = """\
+Reads coadd-*.fits and redrock-*.fits below DIR, and the value-added catalogues if they are there
+(fastspec-*.fits, IronPhysProp*.fits, mwsall-*.fits, VAC_BHmass*.fits), in DR1's layout or flat.
+Every spectrum becomes a row of the table or is set aside with a reason.
+
+  ojala mocks data/dr1 --out mocks.parquet --workers 8
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """What a pass made.
+
+    num_spectra = num_rows + the sum of rejects (number by reason)
+    r_excess, r_scatter: median of synthetic r minus r in the fibre, and half of its 16-84 %
+        range, mag; r_point: median of what the calibration to point sources explains of it, mag
+    num_r: rows with both magnitudes
+    """
+
+    num_spectra: int
+    num_rows: int
+    rejects: dict[str, int]
+    r_excess: float
+    r_scatter: float
+    r_point: float
+    num_r: int
+
+
+def write(
+    directory: str | Path, out: str | Path, rejects_path: str | Path, config: MocksConfig
+) -> Summary:
+    """Make the mocks of a directory of DESI files.
+
+    out: a file *.parquet, or a directory of shards; rejects_path: a Parquet file. Either appears
+        only when it is whole.
+
+    Raises ValueError as mocks.mocks does.
+    """
+    rejects = Rejects()
+    seen: list[Block] = []
+    num_rows = write_table(_columns(_shown(directory, config), rejects, seen), out)
+    rejects.write(rejects_path)
+    excess = np.concatenate([block.r_excess for block in seen])
+    point = np.concatenate([block.r_point for block in seen])
+    known = np.isfinite(excess) & np.isfinite(point)
+    low, median, high = np.percentile(excess[known], [16, 50, 84]) if known.any() else [np.nan] * 3
+    return Summary(
+        num_spectra=sum(block.num_spectra for block in seen),
+        num_rows=num_rows,
+        rejects=rejects.counts(),
+        r_excess=float(median),
+        r_scatter=float(high - low) / 2,
+        r_point=float(np.median(point[known])) if known.any() else float("nan"),
+        num_r=int(known.sum()),
+    )
+
+
+def write_table(blocks: Iterable[Columns], out: str | Path) -> int:
+    """Write blocks of mocks into one Parquet file or a directory of shards; number of rows."""
+    gathered = _gathered(blocks)
+    if Path(out).suffix != ".parquet":
+        return write_shards(gathered, out, mocks_schema())
+    num_rows = 0
+    with (
+        written_whole(out) as partial,
+        pq.ParquetWriter(partial, mocks_schema(), compression="zstd") as writer,
+    ):
+        for columns in gathered:
+            table = as_table(columns, mocks_schema())
+            writer.write_table(table)
+            num_rows += table.num_rows
+    return num_rows
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of ``ojala mocks``."""
+    parser.description = EXAMPLE
+    parser.add_argument("directory", type=Path, metavar="DIR", help="directory of DESI files")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="a file *.parquet, or a directory of shards"
+    )
+    parser.add_argument("--rejects", type=Path, help="table of what is set aside (Parquet)")
+    parser.add_argument(
+        "--responses",
+        default="packaged",
+        help="J-PAS curves: packaged (default), svo, or a directory of measured ones",
+    )
+    parser.add_argument("--workers", type=int, default=1, help="processes (default 1)")
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Make the mocks: ``ojala mocks DIR --out FILE``."""
+    out: Path = arguments.out
+    rejects_path = arguments.rejects or out.with_name(f"{out.stem}_rejects.parquet")
+    config = MocksConfig(responses=arguments.responses, num_workers=arguments.workers)
+    summary = write(arguments.directory, out, rejects_path, config)
+    num_rejects = sum(summary.rejects.values())
+    print(f"{summary.num_rows} of {summary.num_spectra} spectra in {out}")
+    print(f"{num_rejects} set aside in {rejects_path}")
+    for reason, count in summary.rejects.items():
+        print(f"{count:12d} {reason}")
+    print(
+        f"synthetic r minus r in the fibre: median {summary.r_excess:+.3f} mag,"
+        f" scatter {summary.r_scatter:.3f} mag ({summary.num_r} spectra);"
+        f" the calibration to point sources explains {summary.r_point:+.3f} mag"
+    )
+
+
+def _shown(directory: str | Path, config: MocksConfig) -> Iterator[Block]:
+    """The blocks of a directory, under a progress bar."""
+    num_files = len(pairs(directory))
+    hidden = not sys.stderr.isatty()
+    yield from tqdm(mocks(directory, config), total=num_files, unit="coadd", disable=hidden)
+
+
+def _columns(blocks: Iterable[Block], rejects: Rejects, seen: list[Block]) -> Iterator[Columns]:
+    """The rows of blocks; what else they say is taken down in ``rejects`` and ``seen``."""
+    for block in blocks:
+        rejects.extend(block.rejects)
+        if len(block.r_excess):
+            yield block.columns
+        seen.append(_without_rows(block))
+
+
+def _without_rows(block: Block) -> Block:
+    return Block(
+        columns={},
+        rejects=Rejects(),
+        num_spectra=block.num_spectra,
+        r_excess=block.r_excess.astype(np.float32),
+        r_point=block.r_point.astype(np.float32),
+    )
+
+
+def _gathered(blocks: Iterable[Columns]) -> Iterator[Columns]:
+    """Blocks of some ROWS_PER_GROUP rows."""
+    held: list[Columns] = []
+    num_rows = 0
+    for block in blocks:
+        held.append(block)
+        num_rows += len(block["targetid"])
+        if num_rows >= ROWS_PER_GROUP:
+            yield _stacked(held)
+            held, num_rows = [], 0
+    if held:
+        yield _stacked(held)
+
+
+def _stacked(blocks: list[Columns]) -> Columns:
+    """Blocks one after the other; what one of them lacks is missing there."""
+    schema = mocks_schema()
+    tables = pa.concat_tables([as_table(block, schema) for block in blocks])
+    return {name: tables[name].to_numpy() for name in schema.names}
