@@ -1,8 +1,10 @@
 """Spectra at the surface of stars, interpolated in the model atmospheres that SEDFit's wheel holds.
 
-Coelho (2014) where it reaches, with its [alpha/Fe]; Castelli & Kurucz (2003) for metal-poor and
-hot stars; BT-Settl (Allard et al. 2012) for cool ones. Mixtures rich in alpha elements look like
-solar-scaled ones of higher metallicity where a grid has no [alpha/Fe] (Salaris et al. 1993).
+Coelho (2014; 10 Angstrom at 5000) where it reaches; PHOENIX (Husser et al. 2013; 35 Angstrom) for
+cool and for metal-poor stars; Castelli & Kurucz (2003; 20 Angstrom) for hot ones. The first two
+vary [alpha/Fe]; for the third a mixture rich in alpha elements counts as solar-scaled with more
+metals (Salaris et al. 1993). SEDFit's BT-Settl is left out: its blue flux disagrees with the other
+three by 0.3 mag at 6500 K.
 """
 
 from __future__ import annotations
@@ -26,17 +28,20 @@ from ojala.writing import written_whole
 
 Array = NDArray[np.float64]
 
-LAYOUT = 1
+LAYOUT = 2
 """Version of the condensed files."""
 
-COOL, WARM = (3600.0, 4000.0), (21_000.0, 25_000.0)
-"""K: BT-Settl gives way to Coelho, and Coelho to Kurucz."""
+COOL, WARM, HOT = (4000.0, 4500.0), (9500.0, 11_500.0), (21_000.0, 25_000.0)
+"""K: PHOENIX gives way to Coelho; metal-poor PHOENIX to Kurucz; Coelho to Kurucz."""
 
-POOR = (-1.3, -1.0)
-"""[Fe/H] over which Kurucz gives way to Coelho."""
+POOR = (-1.2, -0.9)
+"""[Fe/H] over which PHOENIX or Kurucz give way to Coelho."""
 
 NEAREST = np.array([50.0, 1.0, 4.0, 4.0])
 """What ln Teff, log g, [Fe/H], [alpha/Fe] count for when a hole of a grid is filled."""
+
+BEYOND = (0.0, 0.0, 0.3, 0.2)
+"""How far (dex) outside a grid [Fe/H] and [alpha/Fe] may be extrapolated."""
 
 MILLIDEX = 1000
 """The packages' spectra are rounded to 0.001 dex; the condensed ones are integers of that."""
@@ -80,10 +85,9 @@ class Grid:
 
     def weights(self, teff: Array, logg: Array, feh: Array, alphafe: Array) -> csr_matrix:
         """Linear weights of the models, (num_stars, num_models); metallicity may extrapolate."""
-        corners, num_stars = [], len(teff)
-        for axis, value in zip(self.axes, (teff, logg, feh, alphafe), strict=True):
-            beyond = 0.7 if len(axis) < 50 and axis[0] < -1 else 0.0
-            corners.append(_bracket(axis, value, beyond))
+        num_stars = len(teff)
+        values = (teff, logg, feh, alphafe)
+        corners = [_bracket(*part) for part in zip(self.axes, values, BEYOND, strict=True)]
         rows, columns, shares = [], [], []
         for corner in product((0, 1), repeat=len(self.axes)):
             place = tuple(nodes[side] for side, (nodes, _) in zip(corner, corners, strict=True))
@@ -98,12 +102,13 @@ class Grid:
 
 
 def _bracket(axis: Array, value: Array, beyond: float) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
-    """Nodes on either side of ``value`` and their shares; at most ``beyond`` steps outside."""
+    """Nodes on either side of ``value`` and their shares; at most ``beyond`` outside the axis."""
     if len(axis) == 1:
         zero = np.zeros(len(value), dtype=np.intp)
         return (zero, zero), (np.ones(len(value)), np.zeros(len(value)))
+    value = np.clip(value, axis[0] - beyond, axis[-1] + beyond)
     low = np.clip(np.searchsorted(axis, value, side="right") - 1, 0, len(axis) - 2)
-    share = np.clip((value - axis[low]) / (axis[low + 1] - axis[low]), -beyond, 1 + beyond)
+    share = (value - axis[low]) / (axis[low + 1] - axis[low])
     return (low, low + 1), (1 - share, share)
 
 
@@ -115,9 +120,9 @@ def surface_flux(teff: Array, logg: Array, feh: Array, alphafe: Array) -> NDArra
     total = np.zeros((len(teff), len(WAVE)), dtype=np.float32)
     for name, share in shares(teff, feh).items():
         used = np.flatnonzero(share > 0)
-        if len(used):
+        if len(used) > 0:
             grid = atmospheres(name)
-            metals = feh if name == "coelho" else feh + salaris(alphafe)
+            metals = feh + salaris(alphafe) if name == "kurucz" else feh
             columns = (column[used] for column in (teff, logg, metals, alphafe))
             weights = diags(share[used]) @ grid.weights(*columns)
             total[used] += weights.astype(np.float32) @ grid.log_flux
@@ -126,9 +131,11 @@ def surface_flux(teff: Array, logg: Array, feh: Array, alphafe: Array) -> NDArra
 
 def shares(teff: Array, feh: Array) -> dict[str, Array]:
     """How much of each grid a star takes; they add up to one."""
-    settled = 1 - _ramp(np.log(teff), *np.log(COOL))
-    coelho = (1 - settled) * _ramp(feh, *POOR) * (1 - _ramp(teff, *WARM))
-    return {"btsettl": settled, "coelho": coelho, "kurucz": 1 - settled - coelho}
+    cool = 1 - _ramp(teff, *COOL)
+    hot = _ramp(teff, *HOT)
+    rich = (1 - cool) * (1 - hot) * _ramp(feh, *POOR)
+    phoenix = cool + (1 - cool) * (1 - hot) * (1 - _ramp(feh, *POOR)) * (1 - _ramp(teff, *WARM))
+    return {"coelho": rich, "phoenix": phoenix, "kurucz": 1 - rich - phoenix}
 
 
 def salaris(alphafe: Array) -> Array:
@@ -143,7 +150,7 @@ def _ramp(value: Array, start: float, end: float) -> Array:
 
 @cache
 def atmospheres(name: str) -> Grid:
-    """A grid by name: "coelho", "kurucz" or "btsettl".
+    """A grid by name: "coelho", "phoenix" or "kurucz".
 
     The package's file is condensed once into the cache directory: $OJALA_CACHE, else
     $XDG_CACHE_HOME/ojala, else ~/.cache/ojala.
@@ -168,12 +175,22 @@ def _condense(name: str) -> tuple[Array, NDArray[np.int16]]:
     with bz2.open(str(path)) as file:
         log_flux, table, wave = _AtmosphereUnpickler(file).load()
     parameters = np.array([table[key] for key in ("teff", "logg", "feh", "alpha")], dtype=float).T
-    if name == "btsettl":
-        cool = parameters[:, 0] <= 1.2 * COOL[1]
-        parameters, log_flux = parameters[cool], log_flux[cool]
+    used = np.flatnonzero(_used(name, parameters))
+    parameters, log_flux = parameters[used], log_flux[used]
     log_wave = np.log(np.asarray(wave.value, dtype=float))
     spectra = np.array([np.interp(np.log(WAVE), log_wave, row) for row in log_flux])
     return parameters, np.rint(MILLIDEX * np.clip(spectra, -30, 30)).astype(np.int16)
+
+
+def _used(name: str, parameters: Array) -> NDArray[np.bool_]:
+    """Models to keep: no [Fe/H] that lacks one of the [alpha/Fe], no PHOENIX where others serve."""
+    teff, _, feh, alphafe = parameters.T
+    if name == "coelho":
+        return np.asarray(np.isin(feh, (-1.0, -0.5, 0.0, 0.2)))
+    if name == "phoenix":
+        served = ((teff > COOL[1] + 100) & (feh > -0.9)) | (teff > WARM[1] + 100)
+        return np.asarray(~served & np.isin(alphafe, (0.0, 0.2, 0.4)) & (feh < 0.6))
+    return np.ones(len(teff), dtype=bool)
 
 
 def _grid(parameters: Array, log_flux: NDArray[np.float32]) -> Grid:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ojala.sky import atmospheres, milky_way, white_dwarfs
+from ojala.sky import atmospheres, white_dwarfs
+from ojala.sky import stellar_populations as populations
 
 Array = NDArray[np.float64]
 Columns = dict[str, NDArray[Any]]
@@ -50,7 +51,7 @@ def draw(rng: np.random.Generator, num_sources: int, sample: str) -> Columns:
     Raises ValueError for an unknown sample.
     """
     band, bright, faint = _sample(sample)
-    kinds, counts = milky_way.library(), _counts(sample)
+    kinds, counts = populations.library(), _counts(sample)
     cumulative = np.cumsum(counts.sum(axis=1))
     kind = np.searchsorted(cumulative, rng.random(num_sources) * cumulative[-1])
     stars = {name: column[np.minimum(kind, len(counts) - 1)] for name, column in kinds.items()}
@@ -110,17 +111,17 @@ def _sample(sample: str) -> tuple[str, float, float]:
 def _counts(sample: str) -> Array:
     """Stars per deg^2 of each kind in each step of magnitude, (num_kinds, MAGNITUDE_STEPS)."""
     band, bright, faint = _sample(sample)
-    kinds = milky_way.library()
+    kinds = populations.library()
     truth = _truth(np.random.default_rng(0), kinds)
     step = (faint - bright) / MAGNITUDE_STEPS
     magnitude = bright + step * (np.arange(MAGNITUDE_STEPS) + 0.5)
     modulus = magnitude - _absolute(truth, kinds["radius"], band)[:, None]
     distance = 10 ** (modulus / 5 + 1)
     counts = np.empty_like(distance)
-    for name in milky_way.POPULATIONS:
+    for name in populations.POPULATIONS:
         rows = kinds["population"] == name
         place = (kinds[key][rows, None] for key in ("sin_b", "longitude", "age"))
-        counts[rows] = milky_way.space_density(name, distance[rows], *place)
+        counts[rows] = populations.space_density(name, distance[rows], *place)
     volume = distance**3 * np.log(10) / 5 * step * SQUARE_DEGREE
     favour = np.array([FAVOURED[sample].get(phase, 1.0) for phase in kinds["phase"]])
     return np.asarray(counts * volume * (kinds["per_pc3"] * favour)[:, None])
@@ -148,7 +149,7 @@ def _truth(rng: np.random.Generator, stars: Columns) -> Columns:
     """Truth columns that do not depend on distance."""
     num = len(stars["TEFF"])
     dwarf = stars["phase"] == "white dwarf"
-    vrad = milky_way.radial_velocity(rng, stars)
+    vrad = populations.radial_velocity(rng, stars)
     return {
         "spectype": np.full(num, "STAR"),
         "z": vrad / LIGHT_SPEED,

@@ -71,16 +71,16 @@ def turnoff_mass(age: Array, feh: Array) -> Array:
 def dwarf(mass: Array, feh: Array, age: Array) -> tuple[Array, Array]:
     """Teff (K) and log L (Lsun) on the main sequence.
 
-    A metal-poor star of the same luminosity is hotter by 0.027 dex in Teff per dex of [Fe/H], and
-    has less mass; a star brightens by 0.45 dex before it leaves.
+    A metal-poor star is like one of solar metallicity with 10^(-0.075 [Fe/H]) times its mass and
+    0.03 dex per dex hotter; a star brightens by 0.45 dex before it leaves.
     """
-    metals = np.clip(feh, -2.5, 0.4)
-    like = np.log(mass * 10 ** (-0.045 * metals))
+    metals = np.clip(feh, -2.2, 0.4)
+    like = np.log(mass * 10 ** (-0.075 * metals))
     log_mass = np.log(DWARFS[:, 0])
     spent = np.clip(age / lifetime(mass, feh), 0, 1)
     log_l = np.interp(like, log_mass, DWARFS[:, 2]) + 0.45 * spent**2 - 0.10
-    log_t = np.interp(like, log_mass, np.log10(DWARFS[:, 1])) - 0.027 * metals
-    return 10 ** (log_t + 0.012 * spent * (1 - 1.6 * spent)), log_l
+    log_t = np.interp(like, log_mass, np.log10(DWARFS[:, 1])) - 0.03 * metals
+    return 10 ** (log_t + 0.012 * spent * (1 - spent)), log_l
 
 
 def giant_teff(logg: Array, feh: Array) -> Array:

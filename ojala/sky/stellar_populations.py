@@ -61,7 +61,7 @@ POPULATIONS: Mapping[str, Population] = {
         stragglers=0.0,
     ),
     "thick disc": Population(
-        density=0.0095,
+        density=0.0060,
         ages=(9.0, 11.5),
         feh=(-0.60, 0.28),
         alphafe=(0.27, -0.15, 0.05),
@@ -71,7 +71,7 @@ POPULATIONS: Mapping[str, Population] = {
         stragglers=0.5,
     ),
     "halo": Population(
-        density=0.00042,
+        density=0.00012,
         ages=(11.0, 13.0),
         feh=(-1.45, 0.48),
         alphafe=(0.26, -0.06, 0.09),
@@ -104,7 +104,7 @@ def space_density(
         scale = 110.0 + 28.0 * age
         return np.asarray(np.exp(-(radius - SUN[0]) / 2600.0 - height / scale))
     if population == "thick disc":
-        return np.asarray(np.exp(-(radius - SUN[0]) / 3600.0 - height / 900.0))
+        return np.asarray(np.exp(-(radius - SUN[0]) / 3600.0 - height / 800.0))
     ellipsoid = np.sqrt(radius**2 + (height / 0.64) ** 2)
     outer = np.where(ellipsoid > 27_000.0, (ellipsoid / 27_000.0) ** -1.3, 1.0)
     return np.asarray(outer * (ellipsoid / SUN[0]) ** -2.77)
@@ -197,7 +197,7 @@ def _giants(rng: np.random.Generator, population: Population, stars: Columns) ->
     teff = np.full(len(mass), 4700.0)
     for _ in range(6):
         logg = tracks.gravity(mass, teff, log_l)
-        teff = tracks.giant_teff(logg, stars["FEH"]) * (1 + 0.0 * share)
+        teff = tracks.giant_teff(logg, stars["FEH"])
     teff = teff + 50.0 * rng.standard_normal(len(mass))
     return _star(mass, teff, tracks.gravity(mass, teff, log_l), number)
 
