@@ -11,27 +11,25 @@ import argparse
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
-from astropy import units as u
-from astropy_healpix import HEALPix
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ojala.bands import narrow_bands
 from ojala.rejects import Rejects
 from ojala.shards import Columns, as_table, jpas_schema, write_shards
+from ojala.surveys import release
 from ojala.surveys.jpas import Detections, count_rows, read_dual
-from ojala.surveys.jpas_filters import I_BAND, NARROW, mag_of_flux
+from ojala.surveys.jpas_filters import I_BAND, NARROW, mag_of_flux, over_i
 from ojala.surveys.legacy import Legacy
+from ojala.surveys.pixels import healpix
 from ojala.writing import written_whole
 
 MIN_BANDS = 50
 """Narrow bands that a source needs, of 54 (Section 2.2)."""
-
-NSIDE = 64
-"""HEALPix resolution of the column healpix, nested order."""
 
 
 def table(
@@ -44,24 +42,58 @@ def table(
 ) -> Iterator[Columns]:
     """Blocks of rows of the J-PAS table; what is set aside is added to ``rejects``.
 
-    dual_path: dual-mode table or directory of tables (see ``surveys.jpas.read_dual``)
+    dual_path: dual-mode table or directory of tables (see ``surveys.jpas.read_dual``), or the
+        CSV of the released photometry (see ``surveys.release``), which needs no Legacy table
     legacy_path: Legacy sweep or directory of sweeps; None: no g, r, z, W1, W2, morphology
 
     Rows yielded and rejects add up to the rows read. Raises ValueError as the readers do.
     """
+    if release.is_photometry(dual_path):
+        yield from _released(Path(dual_path), rejects, min_bands, rows_per_block)
+        return
     legacy = Legacy(legacy_path) if legacy_path else None
     for detections in read_dual(dual_path, rows_per_block=rows_per_block):
-        columns, reasons = observed(detections), _reasons(detections, min_bands)
-        for reason in sorted(set(reasons) - {""}):
-            rows = np.flatnonzero(reasons == reason)
-            names = [f"{detections.tile_id[row]}-{detections.number[row]}" for row in rows]
-            places = (rows + detections.first_row).tolist()
-            rejects.add(names, places, file=detections.path, reason=reason)
-        kept = reasons == ""
-        columns = {name: values[kept] for name, values in columns.items()}
+        reasons = _reasons(
+            (detections.flux[:, I_BAND] > 0) & (detections.i_flux > 0),
+            np.isfinite(detections.flux[:, NARROW]).sum(axis=1),
+            np.isfinite(detections.ra) & np.isfinite(detections.dec),
+            min_bands,
+        )
+        first_row, path = detections.first_row, detections.path
+        columns = _kept(observed(detections), reasons, first_row, path, rejects)
         if legacy:
             columns |= legacy.match(columns["ra"], columns["dec"])
         yield columns
+
+
+def _released(
+    path: Path, rejects: Rejects, min_bands: int, rows_per_block: int
+) -> Iterator[Columns]:
+    """The released photometry, which has its Legacy magnitudes already, with the same selection."""
+    first_row = 0
+    for columns in release.photometry(path, rows_per_block=rows_per_block):
+        has_i = np.isfinite(columns["MAG_i"])
+        has_position = np.isfinite(columns["ra"]) if "ra" in columns else np.ones_like(has_i)
+        reasons = _reasons(has_i, columns["num_bands"], has_position, min_bands)
+        yield _kept(columns, reasons, first_row, path, rejects)
+        first_row += len(has_i)
+
+
+def _kept(
+    columns: Columns, reasons: NDArray[np.object_], first_row: int, path: Path, rejects: Rejects
+) -> Columns:
+    """The rows without a reason against them; the others are added to ``rejects``."""
+    for reason in sorted(set(reasons) - {""}):
+        rows = np.flatnonzero(reasons == reason)
+        names = [_name(columns, int(row), first_row) for row in rows]
+        rejects.add(names, (rows + first_row).tolist(), file=path, reason=reason)
+    return {name: values[reasons == ""] for name, values in columns.items()}
+
+
+def _name(columns: Columns, row: int, first_row: int) -> str:
+    if "number" not in columns:
+        return str(first_row + row)
+    return f"{columns['tile_id'][row]}-{columns['number'][row]}"
 
 
 def observed(detections: Detections) -> Columns:
@@ -90,40 +122,14 @@ def observed(detections: Detections) -> Columns:
     return columns
 
 
-def over_i(
-    flux: NDArray[np.float64],
-    flux_err: NDArray[np.float64],
-    i_flux: NDArray[np.float64],
-    i_flux_err: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """f_lambda over f_lambda(i) and the ratio's 1 sigma, both measurements' errors included.
-
-    flux, flux_err: (num_sources, num_bands); i_flux, i_flux_err: (num_sources,), same aperture.
-    NaN where the i flux is not positive.
-    """
-    norm = np.where(i_flux > 0, i_flux, np.nan)[:, None]
-    ratio = flux / norm
-    return ratio, np.hypot(flux_err, ratio * i_flux_err[:, None]) / norm
-
-
-def healpix(ra: NDArray[np.float64], dec: NDArray[np.float64]) -> NDArray[np.int32]:
-    """Nested HEALPix pixels (nside 64) of positions in degrees; -1 where there is no position."""
-    known = np.isfinite(ra) & np.isfinite(dec)
-    pixels = np.full(len(ra), -1, dtype=np.int32)
-    grid = HEALPix(nside=NSIDE, order="nested")
-    pixels[known] = grid.lonlat_to_healpix(ra[known] * u.deg, dec[known] * u.deg)
-    return pixels
-
-
-def _reasons(detections: Detections, min_bands: int) -> NDArray[np.object_]:
-    """Why each source is set aside, "" for the good ones; the first cause counts."""
-    with np.errstate(invalid="ignore"):
-        has_i = (detections.flux[:, I_BAND] > 0) & (detections.i_flux > 0)
-    num_bands = np.isfinite(detections.flux[:, NARROW]).sum(axis=1)
-    reasons = np.full(len(detections), "", dtype=object)
+def _reasons(
+    has_i: NDArray[np.bool_], num_bands: NDArray[Any], has_position: NDArray[Any], min_bands: int
+) -> NDArray[np.object_]:
+    """Why each source is set aside, "" for the good ones; the gravest cause counts."""
+    reasons = np.full(len(has_i), "", dtype=object)
     reasons[num_bands < min_bands] = f"fewer than {min_bands} bands"
     reasons[~has_i] = "no i-band flux"
-    reasons[~(np.isfinite(detections.ra) & np.isfinite(detections.dec))] = "no position"
+    reasons[~has_position] = "no position"
     return reasons
 
 

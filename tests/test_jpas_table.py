@@ -6,14 +6,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from ojala.bands import band, narrow_bands
-from ojala.jpas_table import add_arguments, healpix, main, over_i, table
+from ojala.jpas_table import add_arguments, main, table
 from ojala.photometry import Photometry
 from ojala.quantities import MORPHTYPES
 from ojala.rejects import Rejects
 from ojala.shards import Columns, jpas_schema, read_table
 from ojala.surveys.jpas import FILTERS, write_dual
-from ojala.surveys.jpas_filters import I_BAND
+from ojala.surveys.jpas_filters import I_BAND, over_i
 from ojala.surveys.legacy import BANDS, write_sweep
+from ojala.surveys.pixels import healpix
 
 TOKENS = [band.token for band in narrow_bands()]
 

@@ -88,6 +88,22 @@ def mag_of_flux(
     return np.where(observed, mag_ab, np.nan), np.where(observed, mag_ab_err, np.nan)
 
 
+def over_i(
+    flux: NDArray[np.float64],
+    flux_err: NDArray[np.float64],
+    i_flux: NDArray[np.float64],
+    i_flux_err: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """f_lambda over f_lambda(i) and the ratio's 1 sigma, both measurements' errors included.
+
+    flux, flux_err: (num_sources, num_bands); i_flux, i_flux_err: (num_sources,), same aperture.
+    NaN where the i flux is not positive.
+    """
+    norm = np.where(i_flux > 0, i_flux, np.nan)[:, None]
+    ratio = flux / norm
+    return ratio, np.hypot(flux_err, ratio * i_flux_err[:, None]) / norm
+
+
 def _flux_of_zero() -> NDArray[np.float64]:
     """f_lambda of AB magnitude 0 in each filter, FLUX_UNIT."""
     return np.asarray(AB_ZERO_FLUX * SPEED_OF_LIGHT / FLUX_UNIT / pivots() ** 2)
