@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
+from astropy import units
 from dust_extinction.parameter_averages import F99
 from numpy.typing import ArrayLike, NDArray
 
@@ -13,7 +16,7 @@ PER_EBV = 1.029
 the recalibration of Schlafly & Finkbeiner (2011, ApJ 737, 103)."""
 
 WAVE_RANGE = (1000.0, 33_000.0)
-"""Angstrom; the curve is constant outside."""
+"""Angstrom; bluer, the curve is constant, redder it falls as wave^-1.6."""
 
 
 def transmission(wave: ArrayLike, ebv: ArrayLike) -> NDArray[np.float64]:
@@ -24,8 +27,15 @@ def transmission(wave: ArrayLike, ebv: ArrayLike) -> NDArray[np.float64]:
 
     wave: Angstrom; ebv: E(B-V), mag, of the SFD map, as in FIBERMAP
     """
-    curve = F99(Rv=R_V)
-    # Sampled finely once: the curve is a spline, slow to ask for one wavelength per source.
+    wave = np.asarray(wave, np.float64)
+    beyond = np.maximum(wave / WAVE_RANGE[1], 1) ** -1.6
+    extinction = PER_EBV * np.asarray(ebv) * np.interp(wave, *_curve()) * beyond
+    return np.asarray(10 ** (-0.4 * extinction))
+
+
+@cache
+def _curve() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Wavelengths and k / k(1 micron): the curve is a spline, slow to ask once per source."""
     nodes = np.geomspace(*WAVE_RANGE, 4000)
-    ratio = np.interp(np.asarray(wave, np.float64), nodes, curve(1e4 / nodes) / curve(1.0))
-    return np.asarray(10 ** (-0.4 * PER_EBV * np.asarray(ebv) * ratio))
+    law = F99(Rv=R_V)
+    return nodes, np.asarray(law(nodes * units.AA) / law(1.0 * units.micron))

@@ -40,7 +40,7 @@ class MocksConfig:
 
     responses: str = "packaged"
     num_workers: int = 1
-    rows_per_block: int = 512
+    rows_per_block: int = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +73,7 @@ class MockMaker:
     matrix: ResponseMatrix
     labels: Labels
     repeats: Repeats
-    rows_per_block: int = field(default=512)
+    rows_per_block: int = field(default=1024)
 
     def block(self, pair: Pair) -> Block:
         """The rows and rejects of one coadd."""
@@ -106,7 +106,7 @@ class MockMaker:
         reasons: NDArray[np.object_],
     ) -> tuple[Columns, NDArray[np.floating]]:
         """Columns and r excess of ``rows``; spectra that turn out bad get their reason."""
-        coadd = read_coadd(path, _contiguous(rows), fibermap=fibermap)
+        coadd = read_coadd(path, rows, fibermap=fibermap)
         observed = photometry(coadd, self.matrix)
         empty = ~np.any(coadd.spectra.ivar > 0, axis=1)
         reasons[rows[~observed.usable]] = "no synthetic i"
@@ -196,13 +196,6 @@ def _rejects(fibermap: Fibermap, reasons: NDArray[np.object_], file: Path) -> Re
         sources = fibermap.columns["TARGETID"][rows].tolist()
         rejects.add(sources, rows.tolist(), file=file, reason=reason)
     return rejects
-
-
-def _contiguous(rows: NDArray[np.intp]) -> NDArray[np.intp] | slice:
-    """A slice where the rows have no gaps: a slice of a mapped file is not copied."""
-    if len(rows) and rows[-1] - rows[0] == len(rows) - 1:
-        return slice(int(rows[0]), int(rows[-1]) + 1)
-    return rows
 
 
 def _taken(columns: Columns, rows: NDArray[np.intp] | NDArray[np.bool_]) -> Columns:

@@ -6,6 +6,7 @@ PROGRAM in the header) and those by healpix. Spectra are flux as observed, 1e-17
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from ojala.shards import Columns
 from ojala.spectra import Spectra
 from ojala.surveys.arms import ARMS, WAVE, check_grid, merge_arms
+from ojala.surveys.bit_masks import any_bit, shape
 from ojala.surveys.desi_layout import FIBERMAP, FLUX_UNIT, IVAR_UNIT, NSIDE
 from ojala.surveys.desi_writing import write_coadd, write_redrock
 from ojala.surveys.hdus import Rows, check_unit, column_names, named, opened, read_columns
@@ -34,6 +36,15 @@ __all__ = [
     "write_coadd",
     "write_redrock",
 ]
+
+
+TARGET_BITS = {
+    "cmx": "CMX_TARGET",
+    "sv1": "SV1_DESI_TARGET",
+    "sv2": "SV2_DESI_TARGET",
+    "sv3": "SV3_DESI_TARGET",
+}
+"""The FIBERMAP column that only files of that survey have; the main survey's have none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,34 +68,32 @@ class Coadd:
 
 @dataclass(frozen=True, kw_only=True)
 class Fibermap:
-    """The sources of a coadd, without their spectra; the same fields as a Coadd's."""
+    """The sources of a coadd, without their spectra; survey and program as a Coadd's."""
 
     path: Path
     columns: Columns
     survey: str
     program: str
-    healpix: NDArray[np.int32]
 
     def __len__(self) -> int:
         return len(self.columns["TARGETID"])
 
 
-def read_fibermap(path: str | Path) -> Fibermap:
-    """Everything of a coadd but its spectra.
+def read_fibermap(path: str | Path, names: Sequence[str] = tuple(FIBERMAP)) -> Fibermap:
+    """Everything of a coadd but its spectra; of FIBERMAP the columns ``names``.
 
     Raises ValueError naming the file and the HDU or column that is missing.
     """
     path = Path(path)
     with opened(path) as hdus:
         table = named(hdus, path, "FIBERMAP")
-        columns = read_columns(table, path, list(FIBERMAP))
-        survey, program = _survey_program(hdus[0].header, column_names(table))
+        columns = read_columns(table, path, list(names))
+        survey, program = _survey_program(hdus[0].header, table)
     return Fibermap(
         path=path,
         columns=columns,
         survey=survey,
         program=program,
-        healpix=healpix_of(columns["TARGET_RA"], columns["TARGET_DEC"]),
     )
 
 
@@ -101,9 +110,15 @@ def read_coadd(
     path = Path(path)
     whole = fibermap if fibermap is not None else read_fibermap(path)
     picked = slice(None) if rows is None else rows
+    span, within = _span(picked)
     with opened(path) as hdus:
-        arms = {arm: _read_arm(hdus, path, arm, picked, len(whole)) for arm in ARMS}
-    flux, ivar = merge_arms(arms)
+        arms = {arm: _read_arm(hdus, path, arm, span, len(whole)) for arm in ARMS}
+        if within is not None:
+            arms = {arm: (flux[within], ivar[within]) for arm, (flux, ivar) in arms.items()}
+        flux, ivar = merge_arms(arms)
+        # A sum finds NaN and infinity in a whole block, at a fraction of the cost of a search.
+        if not (np.isfinite(flux.sum()) and np.isfinite(ivar.sum())):
+            flux, ivar = merge_arms(_finite(arms))
     columns = {name: values[picked] for name, values in whole.columns.items()}
     try:
         spectra = Spectra(wave=WAVE, flux=flux, ivar=ivar, targetid=columns["TARGETID"])
@@ -115,7 +130,7 @@ def read_coadd(
         fibermap=columns,
         survey=whole.survey,
         program=whole.program,
-        healpix=whole.healpix[picked],
+        healpix=healpix_of(columns["TARGET_RA"], columns["TARGET_DEC"]),
     )
 
 
@@ -147,34 +162,41 @@ def healpix_of(ra: NDArray[np.float64], dec: NDArray[np.float64]) -> NDArray[np.
     return np.asarray(pixels, dtype=np.int32)
 
 
-def _survey_program(header: fits.Header, names: list[str]) -> tuple[str, str]:
+def _span(rows: Rows) -> tuple[slice, NDArray[np.intp] | None]:
+    """The range that holds ``rows``, and their places in it unless they are all of it."""
+    if isinstance(rows, slice):
+        return rows, None
+    if len(rows) == 0:
+        return slice(0, 0), None
+    first, last = int(rows.min()), int(rows.max())
+    within = None if np.array_equal(rows, np.arange(first, last + 1)) else rows - first
+    return slice(first, last + 1), within
+
+
+def _survey_program(header: fits.Header, fibermap: Any) -> tuple[str, str]:
     if "SURVEY" in header and "PROGRAM" in header:
         return str(header["SURVEY"]).strip(), str(header["PROGRAM"]).strip()
-    surveys = [survey for survey in ("cmx", "sv1", "sv2", "sv3") if _bits(survey) in names]
+    names = column_names(fibermap)
+    surveys = [survey for survey, bits in TARGET_BITS.items() if bits in names]
     return (surveys or ["main"])[0], f"tile{header.get('TILEID', '')}"
 
 
-def _bits(survey: str) -> str:
-    return "CMX_TARGET" if survey == "cmx" else f"{survey.upper()}_DESI_TARGET"
-
-
 def _read_arm(
-    hdus: fits.HDUList, path: Path, arm: str, rows: Rows, num_rows: int
+    hdus: fits.HDUList, path: Path, arm: str, rows: slice, num_rows: int
 ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """Flux and ivar of one arm; ivar is 0 where MASK is set or a value is not finite."""
+    """Flux and ivar of one arm, as stored; ivar is 0 where MASK is set."""
     letter = arm.upper()
+    wave = named(hdus, path, f"{letter}_WAVELENGTH")
     try:
-        check_grid(np.asarray(named(hdus, path, f"{letter}_WAVELENGTH").data), arm)
+        check_grid(np.asarray(wave.data), arm)
     except ValueError as error:
-        raise ValueError(_once(path, f"HDU {letter}_WAVELENGTH: ", error)) from None
+        raise ValueError(f"{path}: HDU {wave.name}: {error}") from None
     flux = _pixels(hdus, path, f"{letter}_FLUX", FLUX_UNIT, num_rows, arm)[rows]
     ivar = _pixels(hdus, path, f"{letter}_IVAR", IVAR_UNIT, num_rows, arm)[rows]
-    bad = _masked(hdus, path, f"{letter}_MASK", num_rows, arm)[rows]
-    # One sum finds NaN and infinity in a whole block, at a fifth of the cost of looking for them.
-    if not (np.isfinite(flux.sum()) and np.isfinite(ivar.sum())):
-        bad = bad | ~np.isfinite(flux) | ~np.isfinite(ivar)
-        flux = np.where(bad, np.float32(0), flux)
-    return flux, np.where(bad, np.float32(0), ivar) if bad.any() else ivar
+    mask = named(hdus, path, f"{letter}_MASK")
+    _check_shape(mask, path, (num_rows, len(ARMS[arm])))
+    masked = any_bit(mask, path, rows)
+    return flux, np.where(masked, np.float32(0), ivar) if masked.any() else ivar
 
 
 def _pixels(
@@ -182,24 +204,24 @@ def _pixels(
 ) -> NDArray[np.floating]:
     hdu = named(hdus, path, name)
     check_unit(hdu, path, unit)
-    _check_shape(hdu, path, name, (num_rows, len(ARMS[arm])))
+    _check_shape(hdu, path, (num_rows, len(ARMS[arm])))
+    if hdu.header["BITPIX"] not in (-32, -64):
+        raise ValueError(f"{path}: HDU {name} holds integers, expected real numbers")
     return np.asarray(hdu.data)
 
 
-def _masked(
-    hdus: fits.HDUList, path: Path, name: str, num_rows: int, arm: str
-) -> NDArray[np.bool_]:
-    """True where a pixel is not to be used; DESI stores the bits as unsigned, offset by BZERO."""
-    hdu = named(hdus, path, name)
-    _check_shape(hdu, path, name, (num_rows, len(ARMS[arm])))
-    return np.asarray(hdu.data != -hdu.header.get("BZERO", 0))
+def _check_shape(hdu: Any, path: Path, expected: tuple[int, int]) -> None:
+    found = shape(hdu)
+    if found != expected:
+        raise ValueError(f"{path}: HDU {hdu.name} has shape {found}, expected {expected}")
 
 
-def _check_shape(hdu: Any, path: Path, name: str, shape: tuple[int, int]) -> None:
-    if hdu.shape != shape:
-        raise ValueError(f"{path}: HDU {name} has shape {hdu.shape}, expected {shape}")
-
-
-def _once(path: Path, where: str, error: ValueError) -> str:
-    text = str(error)
-    return text if text.startswith(str(path)) else f"{path}: {where}{text}"
+def _finite(
+    arms: dict[str, tuple[NDArray[np.floating], NDArray[np.floating]]],
+) -> dict[str, tuple[NDArray[np.floating], NDArray[np.floating]]]:
+    """The arms with ivar and flux 0 wherever one of them is not finite."""
+    finite = {}
+    for arm, (flux, ivar) in arms.items():
+        good = np.isfinite(flux) & np.isfinite(ivar)
+        finite[arm] = np.where(good, flux, np.float32(0)), np.where(good, ivar, np.float32(0))
+    return finite

@@ -84,7 +84,7 @@ def find_repeats(files: Sequence[Pair]) -> Repeats:
     """
     ids, where, groups = [], [], []
     for position, pair in enumerate(files):
-        fibermap = read_fibermap(pair.coadd)
+        fibermap = read_fibermap(pair.coadd, ["TARGETID", "OBJTYPE"])
         target = (fibermap.columns["OBJTYPE"] == "TGT") & (fibermap.columns["TARGETID"] > 0)
         ids.append(fibermap.columns["TARGETID"][target])
         where.append(np.full(target.sum(), position, dtype=np.int32))

@@ -42,7 +42,9 @@ def opened(path: str | Path) -> Iterator[fits.HDUList]:
     if path.stat().st_size % 2880:
         raise ValueError(f"{path}: not a FITS file, or cut off: not whole blocks of 2880 bytes")
     try:
-        hdus = fits.open(path, memmap=True, do_not_scale_image_data=True)
+        hdus = fits.open(
+            path, memmap=True, do_not_scale_image_data=True, disable_image_compression=True
+        )
     except OSError as error:
         raise ValueError(f"{path}: not a FITS file ({_first_line(error)})") from None
     with hdus:
@@ -80,29 +82,34 @@ def read_columns(
 
     Raises ValueError naming the file, the HDU and the column that is missing.
     """
-    layout = _row_layout(hdu, path)
+    cards = dict(hdu.header)
+    layout = _row_layout(cards, f"{path}: HDU {hdu.name}")
     fields = layout.names or ()
     absent = [name for name in names if name not in fields]
     if absent:
         raise ValueError(f"{path}: HDU {hdu.name} lacks column {absent[0]}")
     table = np.memmap(
-        path, dtype=layout, mode="r", offset=hdu.fileinfo()["datLoc"], shape=hdu.header["NAXIS2"]
+        path, dtype=layout, mode="r", offset=hdu.fileinfo()["datLoc"], shape=cards["NAXIS2"]
     )
     wanted = [*names, *(name for name in optional if name in fields)]
     picked = np.arange(len(table))[slice(None) if rows is None else rows]
     # Row blocks: each page of a table wider than memory is visited once, not once per column.
     blocks = [picked[i : i + _ROWS_AT_ONCE] for i in range(0, len(picked), _ROWS_AT_ONCE)]
     pieces = [{name: table[name][block] for name in wanted} for block in blocks or [picked]]
+    place = {name: i for i, name in enumerate(fields, start=1)}
     return {
-        name: _native(np.concatenate([piece[name] for piece in pieces]), hdu, name)
+        name: _native(
+            np.concatenate([piece[name] for piece in pieces]),
+            str(cards[f"TFORM{place[name]}"]),
+            cards.get(f"TZERO{place[name]}", 0),
+        )
         for name in wanted
     }
 
 
 def column_names(hdu: Any) -> list[str]:
     """Names of a binary table's columns, in order."""
-    header = hdu.header
-    return [str(header[f"TTYPE{i}"]).strip() for i in range(1, header["TFIELDS"] + 1)]
+    return _names(dict(hdu.header))
 
 
 def check_unit(hdu: Any, path: str | Path, expected: str) -> None:
@@ -130,19 +137,23 @@ def table_hdu(name: str, formats: Formats, columns: Columns) -> fits.BinTableHDU
     )
 
 
-def _row_layout(hdu: Any, path: str | Path) -> np.dtype[Any]:
+def _names(cards: Mapping[str, Any]) -> list[str]:
+    return [str(cards[f"TTYPE{i}"]).strip() for i in range(1, cards["TFIELDS"] + 1)]
+
+
+def _row_layout(cards: Mapping[str, Any], where: str) -> np.dtype[Any]:
     """The bytes of one row, as the TFORM cards state them."""
+    if cards.get("XTENSION") != "BINTABLE":
+        raise ValueError(f"{where} is not a binary table")
     fields: list[tuple[str, Any]] = []
-    if hdu.header.get("XTENSION") != "BINTABLE":
-        raise ValueError(f"{path}: HDU {hdu.name} is not a binary table")
-    for i, name in enumerate(column_names(hdu), start=1):
-        found = re.match(r"(\d*)([LXBIJKAEDCMPQ])", str(hdu.header[f"TFORM{i}"]).strip())
+    for i, name in enumerate(_names(cards), start=1):
+        found = re.match(r"(\d*)([LXBIJKAEDCMPQ])", str(cards[f"TFORM{i}"]).strip())
         if found is None:
-            raise ValueError(f"{path}: HDU {hdu.name}, column {name}: TFORM is not FITS's")
+            raise ValueError(f"{where}, column {name}: TFORM is not FITS's")
         fields.append((name, _cell(int(found[1] or 1), found[2])))
     layout = np.dtype(fields)
-    if layout.itemsize != hdu.header["NAXIS1"]:
-        raise ValueError(f"{path}: HDU {hdu.name}: rows are not as wide as their columns")
+    if layout.itemsize != cards["NAXIS1"]:
+        raise ValueError(f"{where}: rows are not as wide as their columns")
     return layout
 
 
@@ -155,14 +166,12 @@ def _cell(repeat: int, kind: str) -> Any:
     return base if repeat == 1 else (base, (repeat,))
 
 
-def _native(values: NDArray[Any], hdu: Any, name: str) -> NDArray[Any]:
-    position = column_names(hdu).index(name) + 1
+def _native(values: NDArray[Any], form: str, zero: float) -> NDArray[Any]:
     if values.dtype.kind == "S":
         return np.char.strip(np.asarray(values).astype("U"))
-    if str(hdu.header[f"TFORM{position}"]).strip().endswith("L"):
+    if form.strip().endswith("L"):
         return np.asarray(values == ord("T"))
     native = np.array(values, dtype=values.dtype.newbyteorder("="))
-    zero = hdu.header.get(f"TZERO{position}", 0)
     return native if zero == 0 else native + zero
 
 

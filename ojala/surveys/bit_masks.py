@@ -1,0 +1,68 @@
+"""Images of bit masks, plain or compressed, read as "is any bit set".
+
+DESI's MASK images are almost all zeros, stored tile by tile (a tile is one spectrum) with gzip.
+Decoding them is the costliest part of reading a coadd, so it is done here without detours, and
+tiles of the same bytes are decoded once.
+"""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+from numpy.typing import NDArray
+
+GZIP_HEADER = 10
+"""Bytes before the compressed ones; they hold the time of writing."""
+
+
+def any_bit(hdu: Any, path: str | Path, rows: slice) -> NDArray[np.bool_]:
+    """True where the mask is not 0, in a range of rows, (num_rows, num_pixels).
+
+    hdu: an image, or the table that holds a compressed one
+    """
+    header = hdu.header
+    if not header.get("ZIMAGE", False):
+        return np.asarray(hdu.data[rows] != _zero(header))
+    tiled_by_row = header["ZTILE1"] == header["ZNAXIS1"] and header.get("ZTILE2", 1) == 1
+    if header["ZCMPTYPE"] == "GZIP_1" and tiled_by_row and "ZSCALE" not in header:
+        return _gunzipped(hdu, path, rows)
+    with fits.open(path, do_not_scale_image_data=True) as hdus:
+        return np.asarray(hdus[hdu.name].section[rows] != _zero(header))
+
+
+def shape(hdu: Any) -> tuple[int, ...]:
+    """Shape of an image, compressed or not."""
+    if not hdu.header.get("ZIMAGE", False):
+        return tuple(hdu.shape)
+    return tuple(hdu.header[f"ZNAXIS{i}"] for i in range(hdu.header["ZNAXIS"], 0, -1))
+
+
+def _zero(header: fits.Header) -> int:
+    """The stored number that means no bit: unsigned integers are stored less BZERO."""
+    return -int(header.get("BZERO", 0))
+
+
+def _gunzipped(hdu: Any, path: str | Path, rows: slice) -> NDArray[np.bool_]:
+    header = hdu.header
+    word = np.dtype(f">i{header['ZBITPIX'] // 8}")
+    first = hdu.fileinfo()["datLoc"]
+    heap = first + header.get("THEAP", header["NAXIS1"] * header["NAXIS2"])
+    stored = np.memmap(path, dtype=np.uint8, mode="r")
+    pointers = stored[first : first + header["NAXIS1"] * header["NAXIS2"]]
+    kind = ">i8" if "Q" in header["TFORM1"] else ">i4"
+    lengths, offsets = pointers.view(kind).reshape(header["NAXIS2"], -1)[rows, :2].T
+    flags = np.empty((len(lengths), header["ZNAXIS1"]), dtype=bool)
+    decoded: dict[bytes, NDArray[np.bool_]] = {}
+    zero = _zero(header)
+    for row, (length, offset) in enumerate(zip(lengths.tolist(), offsets.tolist(), strict=True)):
+        packed = stored[heap + offset : heap + offset + length].tobytes()
+        key = packed[GZIP_HEADER:]
+        if key not in decoded:
+            words = np.frombuffer(zlib.decompress(packed, wbits=31), dtype=word)
+            decoded[key] = words != zero
+        flags[row] = decoded[key]
+    return flags
