@@ -1,0 +1,235 @@
+"""What the network is shown and what it is asked: context, queries and targets (Appendix A.3).
+
+A step draws one context size for all its sources, and each source its own random subset of that
+size: no padding, and no mask, unless a source has fewer tokens than that. All choices are made on
+the training device. Choosing k of a set by weights, without replacement, is a race: the k smallest
+of E / w with E exponential.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ojala.resident import IS_BAND, IS_LABEL, ResidentTable
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskingConfig:
+    """How context and targets are chosen.
+
+    num_targets: tokens asked for in a pass
+    min_context: context tokens that every source keeps, where it has them
+    keep_min_frac, keep_max_frac: the share of tokens kept is uniform between these
+    max_token_weight: cap of the token weights, 1 / frequency
+    size_multiple: context sizes are rounded to multiples of this (8 suits GPU kernels)
+    fresh_noise: add new Gaussian noise of 1 sigma to the bands at each draw, for mocks whose
+        photometry is noiseless
+    """
+
+    num_targets: int = 5
+    min_context: int = 5
+    keep_min_frac: float = 0.0
+    keep_max_frac: float = 1.0
+    max_token_weight: float = 1000.0
+    size_multiple: int = 1
+    fresh_noise: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("num_targets", "min_context", "size_multiple"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"masking.{name} is {getattr(self, name)}, expected 1 or more")
+        if not 0 <= self.keep_min_frac <= self.keep_max_frac <= 1:
+            raise ValueError(
+                "masking: expected 0 <= keep_min_frac <= keep_max_frac <= 1, not "
+                f"{self.keep_min_frac} and {self.keep_max_frac}"
+            )
+        if self.max_token_weight < 1:
+            raise ValueError(f"masking.max_token_weight is {self.max_token_weight}, expected >= 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """The tokens that an encoder is shown, on the training device.
+
+    ids, values: (num_sources, num_tokens), scaled values, codes of categorical tokens
+    padding: same shape, True = no token; None where there is no padding at all
+    """
+
+    ids: Tensor
+    values: Tensor
+    padding: Tensor | None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """One step's sources: a context each, and what is asked of it.
+
+    query_ids: (num_sources, num_targets), 0 where a source has too few tokens
+    targets, target_errors: same shape, scaled
+    photometric: (num_sources,), True where the context holds no label
+    """
+
+    context: Context
+    query_ids: Tensor
+    targets: Tensor
+    target_errors: Tensor
+    photometric: Tensor
+
+    def __len__(self) -> int:
+        return len(self.query_ids)
+
+
+def token_weights(frequency: Tensor, max_weight: float) -> Tensor:
+    """Weights of the tokens, 1 / frequency up to a cap; 0 for a token that never occurs, (76,)."""
+    weights = (1 / frequency).clamp(max=max_weight)
+    return torch.where(frequency > 0, weights, 0.0)
+
+
+def context_size(
+    config: MaskingConfig, observed_range: tuple[int, int], rng: np.random.Generator
+) -> int:
+    """Context tokens of a step: a uniform share of the most that a source has observed."""
+    most = observed_range[1]
+    kept = rng.uniform(config.keep_min_frac, config.keep_max_frac) * most
+    rounded = config.size_multiple * round(kept / config.size_multiple)
+    return min(max(rounded, config.min_context), most)
+
+
+def draw_batch(
+    table: ResidentTable,
+    config: MaskingConfig,
+    *,
+    batch_size: int,
+    num_context: int,
+    generator: torch.Generator,
+    part: slice = slice(None),
+) -> Batch:
+    """Draw ``batch_size`` sources with their contexts and targets; give those of ``part``.
+
+    Every worker draws the randomness of the whole batch and takes its own part of it, so that the
+    batch does not depend on the number of workers.
+    """
+    rows = table.draw(batch_size, generator)[part]
+    target_race, context_race = _exponential(2, batch_size, table, generator)[:, part]
+    values, errors = table.values[rows].float(), table.errors[rows].float()
+    if config.fresh_noise:
+        values = values + _noise(errors, batch_size, generator, part)
+    weights = token_weights(table.frequency, config.max_token_weight)
+    present = torch.isfinite(values)
+    index, won = _winners(target_race / weights, present, config.num_targets)
+    is_target = torch.zeros_like(present).scatter(1, index, won)
+    available = present & ~is_target & ~_excluded(is_target)
+    context = _chosen_context(
+        values,
+        available,
+        context_race / weights,
+        num_context,
+        full=num_context <= table.observed_range[0] - config.num_targets,
+    )
+    return Batch(
+        context=context,
+        query_ids=torch.where(won, index + 1, 0),
+        targets=torch.where(won, values.gather(1, index), 0.0),
+        target_errors=torch.where(won, errors.gather(1, index), 0.0),
+        photometric=~_is_label_id(table.device)[context.ids].any(dim=1),
+    )
+
+
+def draw_context(
+    table: ResidentTable,
+    weights: Tensor,
+    *,
+    batch_size: int,
+    num_context: int,
+    generator: torch.Generator,
+    part: slice = slice(None),
+) -> Context:
+    """Contexts of sources without labels (real J-PAS), chosen as those of the mocks are.
+
+    weights: the token weights of the mocks, (76,)
+    """
+    rows = table.draw(batch_size, generator)[part]
+    race = _exponential(1, batch_size, table, generator)[0, part]
+    values = table.values[rows].float()
+    return _chosen_context(
+        values,
+        torch.isfinite(values),
+        race / weights,
+        num_context,
+        full=num_context <= table.observed_range[0],
+    )
+
+
+def full_context(values: Tensor, allowed: Tensor) -> Context:
+    """All tokens that are there and allowed, in the vocabulary's order.
+
+    values: (num_sources, 76), NaN where missing; allowed: (76,), bool
+    """
+    present = torch.isfinite(values) & allowed
+    counts = present.sum(dim=1)
+    most, fewest = int(counts.max()), int(counts.min())
+    index = torch.argsort((~present).byte(), dim=1, stable=True)[:, :most]
+    taken = present.gather(1, index)
+    return _context(values, index, taken, full=fewest == most)
+
+
+def _excluded(is_target: Tensor) -> Tensor:
+    """Labels of the sources that have a label among their targets: mutual exclusion."""
+    is_label = _is_label_id(is_target.device)[1:]
+    return (is_target & is_label).any(dim=1, keepdim=True) & is_label
+
+
+def _chosen_context(
+    values: Tensor, available: Tensor, race: Tensor, num_context: int, *, full: bool
+) -> Context:
+    """``num_context`` of the available tokens; ``full`` says that every source has that many."""
+    index, taken = _winners(race, available, num_context)
+    return _context(values, index, taken, full=full)
+
+
+def _context(values: Tensor, index: Tensor, taken: Tensor, *, full: bool) -> Context:
+    return Context(
+        ids=torch.where(taken, index + 1, 0),
+        values=torch.where(taken, values.gather(1, index), 0.0),
+        padding=None if full else ~taken,
+    )
+
+
+def _winners(race: Tensor, available: Tensor, num_winners: int) -> tuple[Tensor, Tensor]:
+    """The first ``num_winners`` of a race among those available, and who of them took part."""
+    times = torch.where(available, race, torch.inf)
+    best, index = torch.topk(times, num_winners, dim=1, largest=False)
+    return index, torch.isfinite(best)
+
+
+def _exponential(
+    num_races: int, batch_size: int, table: ResidentTable, generator: torch.Generator
+) -> Tensor:
+    shape = (num_races, batch_size, table.values.shape[1])
+    return torch.empty(shape, device=table.device).exponential_(generator=generator)
+
+
+def _noise(errors: Tensor, batch_size: int, generator: torch.Generator, part: slice) -> Tensor:
+    """Gaussian noise of the bands' errors, 0 for other tokens."""
+    shape = (batch_size, errors.shape[1])
+    deviates = torch.randn(shape, device=errors.device, generator=generator)[part]
+    return deviates * errors * _is_band(errors.device)
+
+
+@cache
+def _is_band(device: torch.device) -> Tensor:
+    return torch.from_numpy(IS_BAND).to(device)
+
+
+@cache
+def _is_label_id(device: torch.device) -> Tensor:
+    """Whether a token id is a label; padding, id 0, is not."""
+    return torch.from_numpy(np.concatenate([[False], IS_LABEL])).to(device)

@@ -1,0 +1,48 @@
+"""The checkpoint of a training: all that it needs to go on as if it had not stopped."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ojala.writing import written_whole
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainState:
+    """All that a training needs to go on: a checkpoint's content.
+
+    epoch: epochs done; objective: tensors of model and reweighting network by name
+    """
+
+    epoch: int
+    objective: dict[str, Tensor]
+    optimizer: dict[str, Any]
+
+    def write(self, path: str | Path) -> None:
+        """Write one file; it appears whole or not at all."""
+        content = {"epoch": self.epoch, "objective": self.objective, "optimizer": self.optimizer}
+        with written_whole(path) as partial:
+            torch.save(content, partial)
+
+    @classmethod
+    def read(cls, path: str | Path) -> TrainState:
+        """Read what ``write`` wrote. Raises ValueError naming an unreadable file."""
+        try:
+            return cls(**torch.load(path, map_location="cpu", weights_only=True))
+        except Exception as error:
+            raise ValueError(f"{path}: not a readable checkpoint ({error})") from None
+
+
+def captured(epoch: int, objective: nn.Module, optimizer: torch.optim.Optimizer) -> TrainState:
+    """The state after ``epoch`` epochs, copied: the training may go on."""
+    return TrainState(
+        epoch=epoch,
+        objective=copy.deepcopy(objective.state_dict()),
+        optimizer=copy.deepcopy(optimizer.state_dict()),
+    )

@@ -1,0 +1,167 @@
+"""Attention between tokens: self-attention that knows wavelengths, and cross-attention.
+
+Everything runs on scaled_dot_product_attention. Without padding no mask is built.
+
+Shape letters: B batch, C context tokens, Q queries, H heads, K width of a head, D width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from ojala.model.embedding import band_features
+
+
+class WavelengthBias(nn.Module):
+    """Attention between bands by their separation in wavelength (Appendix A.2).
+
+        bias = w_n exp(-(dl / s_n)^2)   between two narrow bands
+        bias = w_b exp(-(dl / s_b)^2)   between other bands
+
+    and 0 where a token has no wavelength; dl in normalised log wavelength.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.narrow_strength = nn.Parameter(torch.tensor([0.10]))
+        self.narrow_width = nn.Parameter(torch.tensor([0.10]))
+        self.broad_strength = nn.Parameter(torch.tensor([0.10]))
+        self.broad_width = nn.Parameter(torch.tensor([0.20]))
+        self.features_I3: Tensor
+        self.register_buffer("features_I3", band_features())
+
+    def forward(self, ids_BC: Tensor) -> Tensor:
+        """Additive bias of the attention logits, (B, 1, C, C)."""
+        # From the wavelengths of the ids: gathering from a table of pairs has a slow backward.
+        wave_BC, has_wave_BC, is_narrow_BC = F.embedding(ids_BC, self.features_I3).unbind(-1)
+        separation_BCC = wave_BC.unsqueeze(-1) - wave_BC.unsqueeze(-2)
+        both_narrow_BCC = (is_narrow_BC.unsqueeze(-1) * is_narrow_BC.unsqueeze(-2)).bool()
+        both_waves_BCC = has_wave_BC.unsqueeze(-1) * has_wave_BC.unsqueeze(-2)
+        width_BCC = torch.where(both_narrow_BCC, self.narrow_width, self.broad_width)
+        strength_BCC = torch.where(both_narrow_BCC, self.narrow_strength, self.broad_strength)
+        gauss_BCC = torch.exp(-((separation_BCC / width_BCC) ** 2))
+        return (strength_BCC * gauss_BCC * both_waves_BCC).unsqueeze(1)
+
+
+class EncoderBlock(nn.Module):
+    """Self-attention and feed-forward layer, each followed by LayerNorm."""
+
+    def __init__(self, width: int, num_heads: int, ffn_width: int, dropout: float) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.query_key_value = nn.Linear(width, 3 * width)
+        self.output = nn.Linear(width, width)
+        self.bias_gain = nn.Parameter(torch.ones(1))
+        self.attention_norm = nn.LayerNorm(width)
+        self.feed_forward = FeedForward(width, ffn_width, dropout)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self, tokens_BCD: Tensor, bias_B1CC: Tensor, padding_BC: Tensor | None = None
+    ) -> Tensor:
+        """Tokens of the same shape; padding tokens are attended to by none."""
+        query, key, value = self.query_key_value(tokens_BCD).chunk(3, dim=-1)
+        logits = bias_B1CC * self.bias_gain
+        if padding_BC is not None:
+            logits = logits.masked_fill(padding_BC[:, None, None, :], -torch.inf)
+        attended_BCD = self.output(attend(query, key, value, self.num_heads, logits))
+        tokens_BCD = self.attention_norm(tokens_BCD + self.dropout(attended_BCD))
+        result: Tensor = self.feed_forward(tokens_BCD)
+        return result
+
+
+class DecoderBlock(nn.Module):
+    """Cross-attention of queries to the memory, which they share but not with one another.
+
+    Every head has one learned key and value beside the memory's, so that it can attend to nothing.
+    """
+
+    def __init__(self, width: int, num_heads: int, ffn_width: int, dropout: float) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.query = nn.Linear(width, width)
+        self.key_value = nn.Linear(width, 2 * width)
+        self.extra_key_value = nn.Parameter(0.02 * torch.randn(2, 1, 1, width))
+        self.output = nn.Linear(width, width)
+        self.attention_norm = nn.LayerNorm(width)
+        self.feed_forward = FeedForward(width, ffn_width, dropout)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self, queries_BQD: Tensor, memory_BCD: Tensor, padding_BC: Tensor | None = None
+    ) -> Tensor:
+        """Queries of the same shape, each answered from the memory alone."""
+        parts = self.key_value(memory_BCD).chunk(2, dim=-1)
+        extras = (extra.expand(len(memory_BCD), -1, -1) for extra in self.extra_key_value)
+        key, value = (
+            torch.cat([part, extra.to(part.dtype)], dim=1)
+            for part, extra in zip(parts, extras, strict=True)
+        )
+        takes_part = None if padding_BC is None else _takes_part(padding_BC)
+        attended_BQD = self.output(
+            attend(self.query(queries_BQD), key, value, self.num_heads, takes_part)
+        )
+        queries_BQD = self.attention_norm(queries_BQD + self.dropout(attended_BQD))
+        result: Tensor = self.feed_forward(queries_BQD)
+        return result
+
+
+class FeedForward(nn.Module):
+    """Two linear layers with GELU between, added to the input, then LayerNorm."""
+
+    def __init__(self, width: int, ffn_width: int, dropout: float) -> None:
+        super().__init__()
+        self.widen = nn.Linear(width, ffn_width)
+        self.narrow = nn.Linear(ffn_width, width)
+        self.norm = nn.LayerNorm(width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Tokens of the same shape."""
+        widened = F.gelu(self.widen(tokens))
+        normed: Tensor = self.norm(tokens + self.dropout(self.narrow(widened)))
+        return normed
+
+
+def attend(
+    query_BQD: Tensor, key_BCD: Tensor, value_BCD: Tensor, num_heads: int, mask: Tensor | None
+) -> Tensor:
+    """Attention of several heads, (B, Q, D).
+
+    mask: broadcastable to (B, H, Q, C); additive, or bool with True for keys that take part
+    """
+    if mask is not None and mask.is_floating_point():
+        # A float32 mask beside bfloat16 queries is misread without a word (pytorch #191612).
+        mask = mask.to(query_BQD.dtype)
+    query, key, value = (
+        _split_heads(tokens, num_heads) for tokens in (query_BQD, key_BCD, value_BCD)
+    )
+    with _exact_kernels(query.is_cuda):
+        attended_BHQK = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+    return attended_BHQK.transpose(1, 2).flatten(2)
+
+
+@contextmanager
+def _exact_kernels(is_cuda: bool) -> Iterator[None]:
+    """Leave out cuDNN's kernel on a GPU: no gradient for the bias, NaN gradients with a mask."""
+    if not is_cuda:
+        yield
+        return
+    with sdpa_kernel([SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]):
+        yield
+
+
+def _takes_part(padding_BC: Tensor) -> Tensor:
+    """True for the memory's tokens and the extra key, (B, 1, 1, C + 1)."""
+    return F.pad(~padding_BC, (0, 1), value=True)[:, None, None, :]
+
+
+def _split_heads(tokens_BCD: Tensor, num_heads: int) -> Tensor:
+    """(B, H, C, K) of (B, C, D)."""
+    return tokens_BCD.view(*tokens_BCD.shape[:-1], num_heads, -1).transpose(1, 2)

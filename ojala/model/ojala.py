@@ -1,0 +1,78 @@
+"""The network: an encoder of whatever was observed, a decoder of whatever is asked.
+
+    memory  = encoder(tokens)          tokens of the context see one another
+    answers = decoder(queries, memory) each query sees the memory alone
+
+Architecture and nothing else; Section 3 and Appendix A. Shape letters as in ``attention``.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from ojala.model.attention import DecoderBlock, EncoderBlock, WavelengthBias
+from ojala.model.embedding import TokenEmbedding
+from ojala.model.heads import Answers, OutputHeads
+from ojala.model.presets import ModelConfig
+
+
+class Ojala(nn.Module):
+    """Encoder-decoder transformer over photometric tokens.
+
+    Context: ids (B, C) in 1..76 and scaled values (B, C), a code for categorical tokens.
+    padding (B, C) is True where there is no token; None says that there is no padding at all,
+    which is faster and gives the same numbers. Every row needs at least one token.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding = TokenEmbedding(config.width, config.metadata_width)
+        self.wavelength_bias = WavelengthBias()
+        self.encoder = nn.ModuleList(
+            EncoderBlock(config.width, heads, ffn, config.dropout)
+            for heads, ffn in zip(config.encoder_heads, config.encoder_ffn, strict=True)
+        )
+        self.decoder = nn.ModuleList(
+            DecoderBlock(config.width, heads, ffn, config.dropout)
+            for heads, ffn in zip(config.decoder_heads, config.decoder_ffn, strict=True)
+        )
+        self.heads = OutputHeads(config.width, config.output_widths)
+
+    def forward(
+        self,
+        ids_BC: Tensor,
+        values_BC: Tensor,
+        query_ids_BQ: Tensor,
+        padding_BC: Tensor | None = None,
+    ) -> Answers:
+        """Answers to the queries, scaled units."""
+        memory_BCD = self.encode(ids_BC, values_BC, padding_BC)
+        return self.answer(memory_BCD, query_ids_BQ, padding_BC)
+
+    def encode(self, ids_BC: Tensor, values_BC: Tensor, padding_BC: Tensor | None = None) -> Tensor:
+        """The memory, (B, C, D)."""
+        tokens_BCD: Tensor = self.embedding(ids_BC, values_BC)
+        bias_B1CC = self.wavelength_bias(ids_BC)
+        for block in self.encoder:
+            tokens_BCD = block(tokens_BCD, bias_B1CC, padding_BC)
+        return tokens_BCD
+
+    def answer(
+        self, memory_BCD: Tensor, query_ids_BQ: Tensor, padding_BC: Tensor | None = None
+    ) -> Answers:
+        """Answers from a memory; no query knows of another."""
+        queries_BQD = self.embedding.queries(query_ids_BQ)
+        for block in self.decoder:
+            queries_BQD = block(queries_BQD, memory_BCD, padding_BC)
+        answers: Answers = self.heads(queries_BQD)
+        return answers
+
+
+def pooled(memory_BCD: Tensor, padding_BC: Tensor | None = None) -> Tensor:
+    """Embedding of each source: the mean of its valid tokens in float32, (B, D)."""
+    memory_BCD = memory_BCD.float()
+    if padding_BC is None:
+        return memory_BCD.mean(dim=1)
+    valid_BC1 = (~padding_BC).unsqueeze(-1).float()
+    return (memory_BCD * valid_BC1).sum(dim=1) / valid_BC1.sum(dim=1)
