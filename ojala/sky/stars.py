@@ -24,6 +24,9 @@ FAVOURED = {
 }
 """Phases that a sample takes more often than nature offers them (Cooper et al. 2023)."""
 
+BLUE = (5200.0, {"mws": 1.7, "faint": 1.5, "field": 1.0})
+"""Teff (K) beyond which a sample favours stars, as blue targets have precedence, and how much."""
+
 BAND_EDGES = {"r": (5650.0, 7150.0), "i": (6900.0, 8250.0)}
 """Angstrom: a top-hat that stands for the band when sources are selected."""
 
@@ -46,8 +49,9 @@ def draw(rng: np.random.Generator, num_sources: int, sample: str) -> Columns:
     sample: "mws" (16 < r < 19), "faint" (19 < r < 22.5), both with rare phases favoured, or
     "field" (all with 15 < i < 22.7)
     Returns columns, each (num_sources,): spectype, z, vrad (km/s), TEFF (K), LOGG, FEH, ALPHAFE
-    (NaN for white dwarfs), population, phase, helium (white dwarf of type DB), theta (angular
-    radius, radians), distance (pc), mag_r, mag_i (AB), r_half, sersic (0: points).
+    (NaN for white dwarfs), population, phase, helium (white dwarf of type DB), companion_teff,
+    companion_logg, companion_radius (over the star's; 0: single), theta (angular radius, radians),
+    distance (pc), mag_r, mag_i (AB), r_half, sersic (0: points).
     Raises ValueError for an unknown sample.
     """
     band, bright, faint = _sample(sample)
@@ -91,7 +95,19 @@ def render(truth: Columns, wave: Array) -> NDArray[np.float32]:
 
 
 def _surface(truth: Columns) -> Array:
-    """log10 of lambda F_lambda at the surface on atmospheres.WAVE."""
+    """log10 of lambda F_lambda of star and companion per area of the star, on atmospheres.WAVE."""
+    surface = _primary_surface(truth)
+    double = np.flatnonzero(truth["companion_radius"] > 0)
+    if len(double) > 0:
+        names = ("companion_teff", "companion_logg", "FEH", "ALPHAFE")
+        companion = atmospheres.surface_flux(*(np.nan_to_num(truth[n][double]) for n in names))
+        companion = companion + 2 * np.log10(truth["companion_radius"][double])[:, None]
+        surface[double] = np.logaddexp(*(np.log(10) * x for x in (surface[double], companion)))
+        surface[double] /= np.log(10)
+    return surface
+
+
+def _primary_surface(truth: Columns) -> Array:
     dwarf = np.isnan(truth["FEH"])
     surface = np.empty((len(dwarf), len(atmospheres.WAVE)))
     for rows, of in ((dwarf, white_dwarfs.surface_flux), (~dwarf, atmospheres.surface_flux)):
@@ -113,6 +129,7 @@ def _counts(sample: str) -> Array:
     band, bright, faint = _sample(sample)
     kinds = populations.library()
     truth = _truth(np.random.default_rng(0), kinds)
+    truth["companion_radius"] = np.zeros(len(truth["z"]))
     step = (faint - bright) / MAGNITUDE_STEPS
     magnitude = bright + step * (np.arange(MAGNITUDE_STEPS) + 0.5)
     modulus = magnitude - _absolute(truth, kinds["radius"], band)[:, None]
@@ -124,6 +141,7 @@ def _counts(sample: str) -> Array:
         counts[rows] = populations.space_density(name, distance[rows], *place)
     volume = distance**3 * np.log(10) / 5 * step * SQUARE_DEGREE
     favour = np.array([FAVOURED[sample].get(phase, 1.0) for phase in kinds["phase"]])
+    favour = favour * np.where(kinds["TEFF"] > BLUE[0], BLUE[1][sample], 1.0)
     return np.asarray(counts * volume * (kinds["per_pc3"] * favour)[:, None])
 
 
@@ -161,6 +179,7 @@ def _truth(rng: np.random.Generator, stars: Columns) -> Columns:
         "population": stars["population"],
         "phase": stars["phase"],
         "helium": dwarf & (rng.random(num) < 0.15) & (stars["TEFF"] > 11_000),
+        **populations.companions(rng, stars),
         "r_half": np.zeros(num),
         "sersic": np.zeros(num),
     }

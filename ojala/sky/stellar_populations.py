@@ -82,6 +82,9 @@ POPULATIONS: Mapping[str, Population] = {
     ),
 }
 
+BINARIES = 0.25
+"""Share of stars with an unresolved companion."""
+
 LIBRARY_SIZE = {
     "dwarf": 6000,
     "subgiant": 1500,
@@ -225,9 +228,9 @@ def _stragglers(rng: np.random.Generator, population: Population, stars: Columns
 
 
 def _white_dwarfs(rng: np.random.Generator, population: Population, stars: Columns) -> Columns:
-    """Mestel cooling: numbers per ln Teff fall as Teff^-20/7 from 4,500 to 60,000 K."""
+    """Mestel cooling: numbers per ln Teff fall as Teff^-20/7 from 4,500 to 50,000 K."""
     num = len(stars["age"])
-    low, high = 4500.0 ** (-20 / 7), 60_000.0 ** (-20 / 7)
+    low, high = 4500.0 ** (-20 / 7), 50_000.0 ** (-20 / 7)
     uniform = rng.random(num) ** 2
     teff = (high + uniform * (low - high)) ** (-7 / 20)
     number = population.white_dwarfs * 2 * np.sqrt(uniform)
@@ -238,6 +241,26 @@ def _white_dwarfs(rng: np.random.Generator, population: Population, stars: Colum
 
 def _star(mass: Array, teff: Array, logg: Array, per_pc3: Array) -> Columns:
     return {"mass": mass, "TEFF": teff, "LOGG": logg, "per_pc3": per_pc3}
+
+
+def companions(rng: np.random.Generator, stars: Columns) -> Columns:
+    """Unresolved companions on the main sequence: a quarter of the stars have one.
+
+    Columns: companion_teff (K), companion_logg, companion_radius (over the star's; 0 without one).
+    Mass ratios are uniform; a companion of a white dwarf has less than 0.3 Msun.
+    """
+    num = len(stars["mass"])
+    heaviest = np.where(stars["phase"] == "white dwarf", 0.3, 0.98 * stars["mass"])
+    heaviest = np.minimum(heaviest, 0.98 * tracks.turnoff_mass(stars["age"], stars["FEH"]))
+    mass = np.maximum(heaviest * rng.uniform(0.1, 1.0, num), 0.085)
+    teff, log_l = tracks.dwarf(mass, stars["FEH"], stars["age"])
+    logg = tracks.gravity(mass, teff, log_l)
+    has = (rng.random(num) < BINARIES) & (mass < heaviest)
+    return {
+        "companion_teff": teff,
+        "companion_logg": logg,
+        "companion_radius": np.where(has, tracks.radius(mass, logg) / stars["radius"], 0.0),
+    }
 
 
 def radial_velocity(rng: np.random.Generator, stars: Columns) -> Array:
