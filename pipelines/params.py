@@ -18,6 +18,9 @@ PARAMS = Path("params.yaml")
 
 SECTIONS = {
     "data": "pipelines.params:DataConfig",
+    "simulate": "ojala.sky.sky_config:SkyConfig",
+    "mocks": "ojala.mocks:MocksConfig",
+    "jpas": "pipelines.jpas:JpasConfig",
     "crossmatch": "ojala.crossmatch:CrossmatchConfig",
     "weights": "ojala.sampling:WeightsConfig",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -22,6 +23,13 @@ def run(stage: Callable[[], None]) -> None:
 
 
 def report(name: str, counts: Mapping[str, Any]) -> None:
-    """Write ``reports/NAME.json``: what DVC shows and compares."""
+    """Write ``reports/NAME.json``: what DVC shows and compares. NaN becomes null."""
+    text = json.dumps(_with_nulls(counts), indent=2, sort_keys=True, allow_nan=False)
     with written_whole(REPORTS / f"{name}.json") as partial:
-        partial.write_text(json.dumps(counts, indent=2, sort_keys=True) + "\n")
+        partial.write_text(text + "\n")
+
+
+def _with_nulls(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _with_nulls(inner) for key, inner in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,28 @@
+"""Stage mocks: DESI spectra, or the released mocks, to mock photometry with labels."""
+
+from dataclasses import asdict
+
+from ojala.mocks import MocksConfig
+from ojala.mocks_table import write, write_table
+from ojala.rejects import Rejects
+from ojala.surveys import release
+from pipelines import params, stage
+
+OUT, REJECTS = "data/mocks", "data/mocks_rejects.parquet"
+
+
+def mocks() -> None:
+    """Survey files to data/mocks; what is set aside to data/mocks_rejects.parquet."""
+    config = params.section("mocks", MocksConfig)
+    files = params.section("data", params.DataConfig)
+    if files.source == "release":
+        rejects = Rejects()
+        num_rows = write_table(release.mocks(files.desi, rejects), OUT)
+        rejects.write(REJECTS)
+        stage.report("mocks", {"num_rows": num_rows, "rejects": rejects.counts()})
+    else:
+        stage.report("mocks", asdict(write(files.desi, OUT, REJECTS, config)))
+
+
+if __name__ == "__main__":
+    stage.run(mocks)
