@@ -16,6 +16,7 @@ from ojala import __version__
 COMMANDS = {
     "mocks": ("ojala.mocks_table", "mock photometry and labels from DESI spectra"),
     "jpas": ("ojala.jpas_table", "the J-PAS table, without labels"),
+    "fetch-desi": ("ojala.surveys.desi_files", "public DESI DR1 files"),
     "fetch-jpas": ("ojala.surveys.jpas_pages", "J-PAS photometry from the CEFCA archive"),
     "responses": ("ojala.passband_fit", "fit the analytic narrow bands to measured curves"),
 }
