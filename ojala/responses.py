@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from functools import cache
+from http.client import HTTPException
 from io import BytesIO
 from pathlib import Path
-from urllib.error import URLError
 from urllib.parse import urlencode
 from urllib.request import urlopen
 from xml.parsers.expat import ExpatError
@@ -123,6 +124,7 @@ def legacy(photsys: str) -> dict[str, Response]:
     return {token: _speclite(name) for token, name in LEGACY[photsys].items()}
 
 
+@cache
 def _analytic(band: Band) -> Response:
     shape = passband(band.token)
     reach = 4 * shape.half_width
@@ -134,16 +136,18 @@ def _analytic(band: Band) -> Response:
     return Response(wave[around], throughput[around])
 
 
+@cache
 def _speclite(name: str) -> Response:
     curve = speclite.filters.load_filter(name)
     return Response(np.array(curve.wavelength, float), np.array(curve.response, float))
 
 
 def _read_curve(path: Path, band: Band) -> Response:
+    lines = (line.split("#")[0].replace(",", " ") for line in path.read_text().splitlines())
     try:
-        lines = path.read_text().replace(",", " ").splitlines()
-        wave, throughput = np.loadtxt(lines, usecols=(0, 1), unpack=True, ndmin=2)
-    except ValueError as error:
+        pairs = np.array([line.split() for line in lines if line.strip()], float)
+        wave, throughput = pairs[:, :2].T
+    except (ValueError, IndexError) as error:
         raise ValueError(
             f"{path}: expected two columns of numbers, Angstrom and throughput ({error})"
         ) from error
@@ -158,8 +162,8 @@ def _ask(address: str, band: Band) -> Response:
     try:
         with urlopen(address, timeout=60) as answer:
             table = votable.parse(BytesIO(answer.read()), verify="ignore").get_first_table()
-    except URLError as error:
-        raise ConnectionError(f"{address} did not answer: {error.reason}") from error
+    except (OSError, HTTPException) as error:
+        raise ConnectionError(f"{address} did not answer: {error}") from error
     except (IndexError, ValueError, ExpatError) as error:
         raise ValueError(f"{address}: expected a VOTable with the curve of {band.token}") from error
     columns = table.to_table()
