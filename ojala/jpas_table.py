@@ -54,7 +54,7 @@ def table(
     legacy = Legacy(legacy_path) if legacy_path else None
     for detections in read_dual(dual_path, rows_per_block=rows_per_block):
         reasons = _reasons(
-            (detections.flux[:, I_BAND] > 0) & (detections.i_flux > 0),
+            (detections.flux[:, I_BAND] > detections.flux_err[:, I_BAND]) & (detections.i_flux > 0),
             np.isfinite(detections.flux[:, NARROW]).sum(axis=1),
             np.isfinite(detections.ra) & np.isfinite(detections.dec),
             min_bands,
@@ -125,7 +125,10 @@ def observed(detections: Detections) -> Columns:
 def _reasons(
     has_i: NDArray[np.bool_], num_bands: NDArray[Any], has_position: NDArray[Any], min_bands: int
 ) -> NDArray[np.object_]:
-    """Why each source is set aside, "" for the good ones; the gravest cause counts."""
+    """Why each source is set aside, "" for the good ones; the gravest cause counts.
+
+    has_i: i is positive beyond 1 sigma: the shape is a ratio to it, without meaning else
+    """
     reasons = np.full(len(has_i), "", dtype=object)
     reasons[num_bands < min_bands] = f"fewer than {min_bands} bands"
     reasons[~has_i] = "no i-band flux"
