@@ -116,7 +116,7 @@ def as_table(columns: Mapping[str, NDArray[Any]], schema: pa.Schema) -> pa.Table
         raise ValueError(f"columns differ in length: {sorted(lengths)}")
     num_rows = lengths.pop() if lengths else 0
     for token in set(columns) & set(CATEGORICAL):
-        _check_codes(columns[token], token)
+        check_codes(columns[token], token)
     arrays = [
         _filled(columns[field.name], field) if field.name in columns else _missing(field, num_rows)
         for field in schema
@@ -190,7 +190,7 @@ def read_table(path: str | Path, columns: Sequence[str] | None = None) -> pa.Tab
     table = pa.concat_tables(tables)
     for token in set(table.column_names) & set(CATEGORICAL):
         try:
-            _check_codes(column(table, token), token)
+            check_codes(column(table, token), token)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
     return table
@@ -222,7 +222,8 @@ def _codes(names: Sequence[str], categories: Sequence[str]) -> NDArray[np.int8]:
     return np.array([code.get(str(name).strip(), NO_CODE) for name in names], dtype=np.int8)
 
 
-def _check_codes(codes: NDArray[Any], token: str) -> None:
+def check_codes(codes: NDArray[Any], token: str) -> None:
+    """Raise ValueError naming the row of a code that is none of the token's categories."""
     known = len(CATEGORICAL[token])
     wrong = (codes < NO_CODE) | (codes >= known)
     if np.any(wrong):

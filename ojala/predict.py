@@ -1,0 +1,254 @@
+"""The Predictor: catalogue columns in, physical quantities out.
+
+Evaluation, catalogue, service and notebooks all predict through it, so that what was trained is
+what is served. Sources are taken in groups of the same number of tokens: nothing is padded, and
+the answer for a source does not depend on the sources beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+from ojala.batch import Context, full_context
+from ojala.bundle import Bundle
+from ojala.loss import Likelihood, autocast
+from ojala.model.ojala import pooled
+from ojala.photometry import Photometry
+from ojala.quantities import CLASSES, MORPHTYPES, NO_CODE, observations, vocabulary
+from ojala.quantities import queries as all_queries
+from ojala.resident import IS_BAND, observed_values
+from ojala.scaling import Scaling
+from ojala.shards import (
+    CATEGORICAL,
+    Columns,
+    check_codes,
+    column,
+    morphtype_codes,
+    spectype_codes,
+)
+
+Array = NDArray[np.floating[Any]]
+Catalogue: TypeAlias = Mapping[str, NDArray[Any]] | pa.Table | Photometry
+
+MAGNITUDES = (0.0, 40.0)
+"""AB magnitudes lie between; 99 and -99, a survey's marks of a missing one, do not."""
+
+ROWS_PER_BATCH = {"cpu": 64, "cuda": 4096}
+"""Sources of a batch. On a CPU larger ones leave the cache and are 30-50 % slower."""
+
+QUIET_ROWS = 20_000
+"""Sources that are predicted without a progress bar."""
+
+
+class Predictor:
+    """Answers queries about the sources of a catalogue.
+
+    precision: "bfloat16" is about twice as fast where the hardware has it, and moves answers by
+        a few hundredths of their errors
+    batch_size: sources of a batch, at most; it changes speed and memory, not the answers
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        device: str | torch.device = "cpu",
+        precision: Literal["float32", "bfloat16"] = "float32",
+        batch_size: int | None = None,
+    ) -> None:
+        self.bundle = bundle
+        self.device = torch.device(device)
+        self.model = bundle.model.to(self.device).eval()
+        self.likelihood = Likelihood(bundle.scaling).to(self.device)
+        self.precision = precision
+        self.batch_size = batch_size or ROWS_PER_BATCH.get(self.device.type, 64)
+
+    def predict(
+        self,
+        catalogue: Catalogue,
+        queries: Sequence[str] | None = None,
+        *,
+        context: Sequence[str] | None = None,
+        embeddings: bool = False,
+    ) -> Columns:
+        """Physical values and 1 sigma of each query, one row per source, in the same order.
+
+        catalogue: columns with the released names (J0378, ..., MAG_i, MORPHTYPE), NaN where not
+            observed; where J0378_ERR is given, a value with an error that is not positive is
+            missing. Other columns are ignored. MORPHTYPE and SPECTYPE may be names or codes.
+        queries: tokens of the vocabulary, by default the 15 quantities
+        context: tokens that may be used, by default all observations; a quantity that is known
+            (Z_GAL, say) may be named here. Leave out a band that is asked for.
+        Returns <TOKEN> and <TOKEN>_ERR; for SPECTYPE CLASS, P_GALAXY, P_STAR and P_QSO; for
+        MORPHTYPE its name and P_DEV ... P_SER; with ``embeddings`` EMBEDDING, (num_sources, width).
+        Raises ValueError naming the column and row that is wrong, or a catalogue without i.
+        """
+        tokens = all_queries() if queries is None else tuple(queries)
+        query_ids = torch.tensor([_token_id(token) for token in tokens], device=self.device)
+        values = scaled_values(catalogue, self.bundle.scaling, context or observations())
+        answers = self._in_batches(values, lambda given: self._answer(given, query_ids))
+        columns: Columns = {}
+        for position, token in enumerate(tokens):
+            columns |= self._physical(token, answers, position)
+        if embeddings:
+            columns["EMBEDDING"] = answers[-1]
+        return columns
+
+    def embed(self, catalogue: Catalogue, *, context: Sequence[str] | None = None) -> Array:
+        """Embeddings of the sources: mean-pooled encoder tokens, (num_sources, width)."""
+        values = scaled_values(catalogue, self.bundle.scaling, context or observations())
+        (embeddings,) = self._in_batches(values, lambda given: (pooled(self._memory(given)),))
+        return embeddings
+
+    def _memory(self, given: Context) -> Tensor:
+        memory: Tensor = self.model.encode(given.ids, given.values)
+        return memory
+
+    def _answer(self, given: Context, query_ids: Tensor) -> tuple[Tensor, ...]:
+        """Scaled mean and 1 sigma, class and type probabilities per query; embedding."""
+        memory = self._memory(given)
+        query_ids = query_ids.expand(len(given), -1)
+        answers = self.model.answer(memory, query_ids)
+        error = (0.5 * answers.log_variance).exp() * self.likelihood.stretch(
+            query_ids, answers.mean
+        )
+        spectype, morphtype = answers.spectype.softmax(-1), answers.morphtype.softmax(-1)
+        return answers.mean, error, spectype, morphtype, pooled(memory)
+
+    @torch.inference_mode()
+    def _in_batches(
+        self, values: Array, answer: Callable[[Context], tuple[Tensor, ...]]
+    ) -> tuple[Array, ...]:
+        """What ``answer`` says of all sources, asked in batches of one token count each."""
+        everything = torch.ones(values.shape[1], dtype=torch.bool, device=self.device)
+        order, parts = [], []
+        for rows in tqdm(
+            list(_like_batches(values, self.batch_size)),
+            desc="predict",
+            unit="batch",
+            disable=None if len(values) > QUIET_ROWS else True,
+        ):
+            given = full_context(torch.from_numpy(values[rows]).to(self.device), everything)
+            with autocast(self.device, self.precision):
+                parts.append([part.float().cpu().numpy() for part in answer(given)])
+            order.append(rows)
+        back = np.argsort(np.concatenate(order), kind="stable")
+        return tuple(np.concatenate(part)[back] for part in zip(*parts, strict=True))
+
+    def _physical(self, token: str, answers: tuple[Array, ...], position: int) -> Columns:
+        mean, error, spectype, morphtype, _ = answers
+        if token == "SPECTYPE":
+            return _probabilities("CLASS", CLASSES, spectype[:, position])
+        if token == "MORPHTYPE":
+            return _probabilities("MORPHTYPE", MORPHTYPES, morphtype[:, position])
+        value, value_err = self.bundle.scaling.unscale(
+            token, mean[:, position].astype(np.float64), error[:, position].astype(np.float64)
+        )
+        return {token: value.astype(np.float32), f"{token}_ERR": value_err.astype(np.float32)}
+
+
+def scaled_values(catalogue: Catalogue, scaling: Scaling, context: Sequence[str]) -> Array:
+    """The catalogue as the network sees it, (num_sources, 76) float32, NaN where missing.
+
+    Raises ValueError for an unknown token of ``context``, a catalogue without i, a magnitude that
+    is none, or a source without any token.
+    """
+    columns = _columns(catalogue)
+    if "MAG_i" in context and "MAG_i" not in columns:
+        raise ValueError(
+            "the catalogue has no column MAG_i: narrow bands are fluxes over that of i"
+        )
+    lengths = {len(values) for values in columns.values()}
+    if len(lengths) != 1 or lengths == {0}:
+        raise ValueError(f"the catalogue has no sources, or columns of different length: {lengths}")
+    values = np.full((lengths.pop(), len(vocabulary())), np.nan, dtype=np.float32)
+    for token in context:
+        index = _token_id(token) - 1
+        if token in columns:
+            values[:, index] = _scaled_column(columns, token, scaling)
+    without = ~np.isfinite(values).any(axis=1)
+    if "MAG_i" in context:
+        without |= ~np.isfinite(values[:, vocabulary().index("MAG_i")])
+    if without.any():
+        needed = "MAG_i" if "MAG_i" in context else "any token of the context"
+        raise ValueError(f"row {int(np.argmax(without))} of the catalogue has no {needed}")
+    return values
+
+
+def _columns(catalogue: Catalogue) -> Mapping[str, NDArray[Any]]:
+    """Columns of the vocabulary that a catalogue has, with their errors."""
+    if isinstance(catalogue, Photometry):
+        flux = np.where(catalogue.observed, catalogue.flux, np.nan)
+        return {band: flux[:, i] for i, band in enumerate(catalogue.bands)}
+    wanted = {name for token in vocabulary() for name in (token, f"{token}_ERR")}
+    if isinstance(catalogue, pa.Table):
+        return {name: column(catalogue, name) for name in catalogue.column_names if name in wanted}
+    return {name: np.asarray(catalogue[name]) for name in catalogue if name in wanted}
+
+
+def _scaled_column(
+    columns: Mapping[str, NDArray[Any]], token: str, scaling: Scaling
+) -> NDArray[np.floating[Any]]:
+    if token in CATEGORICAL:
+        codes = _codes(columns[token], token)
+        return np.where(codes == NO_CODE, np.nan, codes)
+    try:
+        value: Array = np.asarray(columns[token], dtype=np.float64)
+        error = columns.get(f"{token}_ERR")
+        error = None if error is None else np.asarray(error, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"column {token} is not a column of numbers") from None
+    if IS_BAND[vocabulary().index(token)]:
+        value = observed_values(value, error)
+    if token.startswith("MAG_"):
+        _check_magnitudes(value, token)
+    scaled, _ = scaling.scale(token, value, np.zeros_like(value))
+    return scaled
+
+
+def _codes(column: NDArray[Any], token: str) -> NDArray[Any]:
+    if column.dtype.kind in "OUS":
+        codes = morphtype_codes if token == "MORPHTYPE" else spectype_codes
+        return codes(column.astype(str).tolist())
+    check_codes(column, token)
+    return column
+
+
+def _check_magnitudes(values: Array, token: str) -> None:
+    wrong = (values < MAGNITUDES[0]) | (values > MAGNITUDES[1])
+    if np.any(wrong):
+        row = int(np.argmax(wrong))
+        raise ValueError(
+            f"column {token}, row {row}: {values[row]:g} is not an AB magnitude; missing is NaN"
+        )
+
+
+def _like_batches(values: Array, batch_size: int) -> Iterator[NDArray[np.intp]]:
+    """Rows in batches whose sources have the same number of tokens."""
+    counts = np.isfinite(values).sum(axis=1)
+    for count in np.unique(counts):
+        rows = np.flatnonzero(counts == count)
+        for start in range(0, len(rows), batch_size):
+            yield rows[start : start + batch_size]
+
+
+def _probabilities(name: str, categories: tuple[str, ...], probability: Array) -> Columns:
+    most_likely = np.array(categories, dtype=object)[probability.argmax(axis=1)]
+    columns: Columns = {name: most_likely}
+    for code, category in enumerate(categories):
+        columns[f"P_{category}"] = probability[:, code]
+    return columns
+
+
+def _token_id(token: str) -> int:
+    if token not in vocabulary():
+        raise ValueError(f"{token!r} is not a token: expected a band, MORPHTYPE or a quantity")
+    return vocabulary().index(token) + 1
