@@ -115,3 +115,8 @@ def test_the_training_table_drops_what_is_matched_and_adds_up(tmp_path):
     with pytest.raises(ValueError, match=r"1 training sources lie within 1.0 arcsec"):
         training_table(paths[0], excluded, paths[1], tmp_path / "leaky", CONFIG, split)
     assert not (tmp_path / "leaky").exists()
+
+
+def test_an_axis_without_spread_does_no_harm():
+    points = np.array([[1.0, 2.0, 3.0], [1.5, 2.0, 3.0]])
+    assert np.all(density(points, np.random.default_rng(0), CONFIG) > 0)
