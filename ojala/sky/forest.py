@@ -1,7 +1,7 @@
 """Hydrogen between a quasar and us: the Lyman-alpha forest, damped systems, the Lyman limit.
 
-The mean transmission is that of Faucher-Giguere et al. 2008; around it ln(tau) is a Gaussian field
-(the log-normal forest of Bi & Davidsen 1997), cut out of one long field at a place given by the seed.
+The mean transmission is that of Faucher-Giguere et al. 2008; around it ln(tau) is a Gaussian
+field (the log-normal forest of Bi & Davidsen 1997), cut out of a long one where the seed says.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LYMAN_ALPHA, LYMAN_LIMIT = 1215.67, 911.75
 """Angstrom."""
 
 SERIES = ((1215.67, 1.0), (1025.72, 0.1602), (972.54, 0.0558), (949.74, 0.0271), (937.80, 0.0154))
-"""Lyman lines: wavelength in Angstrom and optical depth relative to Lyman alpha (f x wavelength)."""
+"""Lyman lines: wavelength (Angstrom) and optical depth relative to Lyman alpha's."""
 
 STEP = 2.5e-4
 """Cell of the field in ln(wavelength): 75 km/s."""
@@ -37,7 +37,7 @@ def effective_depth(z: Array) -> Array:
 
 @cache
 def _gaussian_field() -> NDArray[np.float32]:
-    """Unit-variance periodic field: structure of 100 km/s, with a tenth of its power at 2000 km/s."""
+    """Unit-variance periodic field: structure of 100 km/s, a tenth of the power at 2000 km/s."""
     rng = np.random.default_rng(1216)
     frequency = np.fft.rfftfreq(FIELD_CELLS)
     cells = 299_792.458 * STEP

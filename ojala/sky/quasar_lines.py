@@ -41,10 +41,11 @@ NARROW_RATIOS = ((6549.9, 0.2), (6564.6, 0.7), (6585.3, 0.6), (6718.3, 0.18), (6
 """Narrow lines: wavelength and flux relative to [OIII] 5007."""
 
 BALDWIN = (
-    (1200.0, 1285.0, 0.10, 45.9),
-    (1460.0, 1690.0, 0.20, 45.9),
-    (1820.0, 1980.0, 0.10, 45.9),
+    (1200.0, 1285.0, 0.10, 46.1),
+    (1460.0, 1690.0, 0.20, 46.1),
+    (1820.0, 1980.0, 0.10, 46.1),
     (2690.0, 2910.0, 0.13, 45.2),
+    (4943.0, 5050.0, 0.20, 45.4),
 )
 """Windows (Angstrom) of lines whose equivalent width falls as L^-slope: slope and the log of
 L3000 (erg/s) at which the components' quasars were seen (Baldwin 1977; Dietrich et al. 2002)."""
@@ -103,7 +104,7 @@ def _fwhm(excess: Array, wave: Array) -> Array:
 
 
 def add_line(flux: Array, wave: float, line_flux: Array, fwhm: Array) -> None:
-    """Add a Gaussian line of ``line_flux`` and ``fwhm`` (km/s), (num_sources,), to ``flux`` in place."""
+    """Add Gaussian lines of ``line_flux`` and ``fwhm`` (km/s), each (num_sources,), in place."""
     reach = 3 * float(fwhm.max()) / LIGHT_SPEED
     window = slice(*np.searchsorted(REST_WAVE, (wave * (1 - reach), wave * (1 + reach))))
     sigma = (fwhm / 2.3548 / LIGHT_SPEED * wave)[:, None]

@@ -27,22 +27,29 @@ HOT_LIGHT, WARM_LIGHT = 0.6, 0.65
 5100 Angstrom (mean quasar of Richards et al. 2006)."""
 
 
-def quasar_light(seed: NDArray[np.integer], brightness: Array) -> Array:
-    """ln f_lambda on REST_WAVE of quasars without host or reddening, scale of the components.
+H_ALPHA = 3.7
+"""Flux of broad H-alpha over what ``measure_line`` finds for H-beta, which misses a sixth of it in
+the wings; the true ratio is 3.1 (Dong et al. 2008)."""
 
-    brightness: (num_sources,) log10 of L3000 (erg/s), for the Baldwin effect
+
+def quasar_light(seed: NDArray[np.integer], z: Array, log_l3000: Array) -> Array:
+    """Log f_lambda (base e) on REST_WAVE of quasars without host or reddening, arbitrary scale.
+
+    log_l3000: log10 of erg/s, for the Baldwin effect
     """
     log_flux = np.zeros((len(seed), len(REST_WAVE)))
-    log_flux[:, PCA_PIXELS] = joined(seed)
+    log_flux[:, PCA_PIXELS] = joined(seed, z)
     noise = normals(seed, 12, stream=3)
     _ultraviolet(log_flux, noise)
     _infrared(log_flux, noise)
-    return lines.baldwin_effect(log_flux, brightness)
+    return lines.baldwin_effect(log_flux, log_l3000)
 
 
 def _ultraviolet(log_flux: Array, noise: Array) -> None:
-    """Blueward of 1200 Angstrom: alpha_nu = -1.4 +- 0.3 (Telfer et al. 2002), the blue wing of
-    Lyman alpha, and lines."""
+    """Blueward of 1200 Angstrom: a power law, the blue wing of Lyman alpha, and lines.
+
+    The slope alpha_nu is -1.4 +- 0.3 (Telfer et al. 2002).
+    """
     blue = slice(0, PCA_PIXELS.start)
     anchor = int(np.searchsorted(REST_WAVE, 1284.0))
     slope = (-2 + 1.4 - 0.3 * noise[:, 0])[:, None]
@@ -66,7 +73,7 @@ def _infrared(log_flux: Array, noise: Array) -> None:
     blue_edge = int(np.searchsorted(REST_WAVE, 3600.0))
     bend = np.log(REST_WAVE[edge] / REST_WAVE[blue_edge])
     local = (log_flux[:, edge] - log_flux[:, blue_edge]) / bend
-    slope = np.clip(0.5 * local - 0.8, -2.2, -0.8)[:, None]
+    slope = np.clip(0.5 * local - 1.0 + 0.15 * noise[:, 7], -2.5, -1.0)[:, None]
     disc = np.exp(log_flux[:, edge, None] + slope * np.log(REST_WAVE[red] / REST_WAVE[edge]))
     scale = np.exp(log_flux[:, edge]) * REST_WAVE[edge]
     flux = np.zeros_like(log_flux)
@@ -92,10 +99,10 @@ def _planck(wave: Array, temperature: Array | float) -> Array:
 
 
 def _tied_lines(flux: Array, log_flux: Array, noise: Array) -> None:
-    """Broad lines by the flux and width of H-beta (Dong et al. 2008), narrow ones by [OIII]."""
+    """Broad lines by the flux and width of H-beta, narrow ones by [OIII]."""
     _, fwhm, h_beta = lines.measure_line(log_flux, 4770.0, 4940.0)
     fwhm = np.clip(fwhm, 1500.0, 12_000.0)
-    h_alpha = 3.1 * 10 ** (0.07 * noise[:, 5]) * np.maximum(h_beta, 0)
+    h_alpha = H_ALPHA * 10 ** (0.07 * noise[:, 5]) * np.maximum(h_beta, 0)
     for wave, ratio in lines.BROAD_RATIOS:
         lines.add_line(flux, wave, ratio * h_alpha, 0.95 * fwhm)
     _, _, o_iii = lines.measure_line(log_flux, 4975.0, 5045.0)

@@ -2,8 +2,8 @@
 
 pypeit's wheel holds two sets of components of log f_lambda with the coefficients of the quasars
 that they were made of: 1200-3100 Angstrom (1,050 quasars) and 2200-5100 Angstrom (3,434). A drawn
-quasar is a real one of the red set plus scatter, joined to one of the blue quasars that look like
-it where the two sets overlap.
+quasar is a real one of either set plus scatter, joined to one of the other set that looks like it
+where the two overlap.
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ SCATTER = 0.3
 """Width of the smoothing of the bootstrap, in standard deviations of the real coefficients."""
 
 NUM_NEIGHBOURS = 8
+
+DISTANT = (0.8, 1.6)
+"""Redshifts over which the blue set takes the lead."""
 
 
 def _rest_wave() -> Array:
@@ -64,11 +67,11 @@ class Components:
         """Coefficients of ``quasar`` plus scatter; the sample's mean and variance are kept."""
         mean, std = self.coefficients.mean(axis=0), self.coefficients.std(axis=0)
         moved = self.coefficients[quasar] - mean + SCATTER * std * deviates
-        return mean + moved / np.sqrt(1 + SCATTER**2)
+        return np.asarray(mean + moved / np.sqrt(1 + SCATTER**2))
 
     def log_flux(self, coefficients: Array) -> Array:
-        """ln f_lambda, shape (num_sources, num_wave)."""
-        return self.vectors[0] + coefficients @ self.vectors[1:]
+        """Log f_lambda (base e), shape (num_sources, num_wave)."""
+        return np.asarray(self.vectors[0] + coefficients @ self.vectors[1:])
 
 
 def _read(name: str) -> Components:
@@ -89,8 +92,11 @@ def components() -> tuple[Components, Components]:
 
 
 @cache
-def lookalikes() -> NDArray[np.intp]:
-    """Blue quasars most alike each red one where the sets overlap, (num_red, NUM_NEIGHBOURS)."""
+def lookalikes() -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Quasars of the other set most alike each one where the sets overlap.
+
+    Blue ones for each red one, (num_red, NUM_NEIGHBOURS), and the other way round.
+    """
     rest = REST_WAVE[PCA_PIXELS]
     overlap = np.flatnonzero((rest > 2230) & (rest < 3080))[::8]
     looks = []
@@ -99,20 +105,38 @@ def lookalikes() -> NDArray[np.intp]:
         looks.append(look - look.mean(axis=1, keepdims=True))
     blue, red = looks
     distance = (red**2).sum(axis=1)[:, None] - 2 * red @ blue.T + (blue**2).sum(axis=1)
-    return np.argsort(distance, axis=1)[:, :NUM_NEIGHBOURS]
+    nearest = (np.argsort(table, axis=1)[:, :NUM_NEIGHBOURS] for table in (distance, distance.T))
+    of_red, of_blue = nearest
+    return of_red, of_blue
 
 
-def joined(seed: NDArray[np.integer]) -> Array:
-    """ln f_lambda on ``REST_WAVE[PCA_PIXELS]``, arbitrary scale, (num_sources, num_wave)."""
+def joined(seed: NDArray[np.integer], z: Array) -> Array:
+    """Log f_lambda (base e) on ``REST_WAVE[PCA_PIXELS]``, arbitrary scale.
+
+    A distant quasar is one of the blue set, seen beyond redshift 2, and a red lookalike; a near one
+    is one of the red set, seen below redshift 1, and a blue lookalike.
+    Shape (num_sources, num_wave).
+    """
     blue, red = components()
-    which = uniforms(seed, 2, stream=1)
-    quasar = (which[:, 0] * len(red.coefficients)).astype(np.intp)
-    alike = lookalikes()[quasar, (which[:, 1] * NUM_NEIGHBOURS).astype(np.intp)]
+    pair = _pair(seed, z)
     num_blue, num_red = blue.coefficients.shape[1], red.coefficients.shape[1]
     deviates = normals(seed, num_blue + num_red, stream=2)
-    log_blue = blue.log_flux(blue.scattered(alike, deviates[:, :num_blue]))
-    log_red = red.log_flux(red.scattered(quasar, deviates[:, num_blue:]))
+    log_blue = blue.log_flux(blue.scattered(pair[0], deviates[:, :num_blue]))
+    log_red = red.log_flux(red.scattered(pair[1], deviates[:, num_blue:]))
     return _join(log_blue, log_red)
+
+
+def _pair(seed: NDArray[np.integer], z: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows of the blue and of the red quasar of each source."""
+    choice = uniforms(seed, 3, stream=1)
+    of_red, of_blue = lookalikes()
+    neighbour = (choice[:, 1] * NUM_NEIGHBOURS).astype(np.intp)
+    first_blue = (choice[:, 0] * len(of_blue)).astype(np.intp)
+    first_red = (choice[:, 0] * len(of_red)).astype(np.intp)
+    distant = choice[:, 2] < np.clip((z - DISTANT[0]) / (DISTANT[1] - DISTANT[0]), 0, 1)
+    blue = np.where(distant, first_blue, of_red[first_red, neighbour])
+    red = np.where(distant, of_blue[first_blue, neighbour], first_red)
+    return blue, red
 
 
 def _join(log_blue: Array, log_red: Array) -> Array:

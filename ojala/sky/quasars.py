@@ -6,6 +6,7 @@ black-hole masses the width and luminosity that the rendered Mg II line itself h
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -16,7 +17,8 @@ from ojala.cosmology import angular_scale, sphere_area
 from ojala.sky import forest
 from ojala.sky import quasar_counts as counts
 from ojala.sky import quasar_lines as lines
-from ojala.sky.deviates import normals, uniforms
+from ojala.sky.deviates import uniforms
+from ojala.sky.outflows import troughs
 from ojala.sky.quasar_sed import host_ratio, host_templates, quasar_light, smc_extinction
 from ojala.sky.quasar_shapes import PCA_PIXELS, REST_WAVE, joined
 
@@ -27,7 +29,7 @@ LIMITS = {"qso": ("r", 16.0, 23.0), "field": ("i", 15.0, 22.7)}
 """Samples: the band of the selection and its magnitudes."""
 
 FADING = 22.5
-"""r beyond which DESI's target selection loses quasars (Chaussidon et al. 2023), to none at 23.2."""
+"""r beyond which DESI's targets lose quasars (Chaussidon et al. 2023), all of them by 23.2."""
 
 BAND_EDGES = {"r": (5650.0, 7150.0), "i": (6900.0, 8250.0)}
 """Angstrom: a top-hat that stands for the band when sources are selected."""
@@ -75,23 +77,32 @@ def render(truth: Columns, wave: Array) -> NDArray[np.float32]:
     wave: observed vacuum wavelengths in Angstrom, increasing, within 2500 Angstrom ... 6 um
     """
     flux = np.empty((len(truth["z"]), len(wave)), dtype=np.float32)
-    for start in range(0, len(flux), BLOCK):
-        rows = slice(start, start + BLOCK)
-        part = {name: column[rows] for name, column in truth.items()}
-        flux[rows] = _observe(_rest_light(part), part, wave)
+    for rows, part in _blocks(truth):
+        flux[rows] = _observe(_with_host(_own_light(part), part), part, wave)
     return flux
 
 
-def _rest_light(truth: Columns) -> Array:
-    """f_lambda on REST_WAVE of quasar and host, rest frame, in units of that at 3000 Angstrom."""
-    log_flux = quasar_light(truth["seed"], truth["LOGL3000"])
-    log_flux -= log_flux[:, np.searchsorted(REST_WAVE, 3000.0), None]
+def _blocks(truth: Columns) -> Iterator[tuple[slice, Columns]]:
+    for start in range(0, len(truth["z"]), BLOCK):
+        rows = slice(start, start + BLOCK)
+        yield rows, {name: column[rows] for name, column in truth.items()}
+
+
+def _own_light(truth: Columns) -> Array:
+    """Log f_lambda (base e) of the quasar alone on REST_WAVE, 0 at 3000 Angstrom, no dust."""
+    log_flux = quasar_light(truth["seed"], truth["z"], truth["LOGL3000"])
+    return log_flux - log_flux[:, np.searchsorted(REST_WAVE, 3000.0), None]
+
+
+def _with_host(log_flux: Array, truth: Columns) -> Array:
+    """f_lambda of outflow, dust and host added, the quasar's own being 1 at 3000 Angstrom."""
     dust = smc_extinction(REST_WAVE, truth["ebv"])
     light = np.exp(log_flux) * dust / smc_extinction(np.array([3000.0]), truth["ebv"])
+    at_5100 = light[:, np.searchsorted(REST_WAVE, 5100.0)]
+    light *= troughs(truth["seed"], REST_WAVE)
     young = truth["host_young"][:, None]
     host = (1 - young) * host_templates().old + young * host_templates().young
     ratio = truth["host_fraction"] / (1 - truth["host_fraction"])
-    at_5100 = light[:, np.searchsorted(REST_WAVE, 5100.0)]
     return np.asarray(light + (ratio * at_5100)[:, None] * host)
 
 
@@ -120,7 +131,7 @@ def _intergalactic(wave: Array, z: Array, seed: NDArray[np.integer]) -> Array:
 
 
 def _candidates(rng: np.random.Generator, num: int, sample: str) -> Columns:
-    """Quasars somewhat beyond the limit of ``sample``, with their magnitudes."""
+    """Quasars somewhat beyond the limit of ``sample``, with their lines and magnitudes."""
     z, magnitude = counts.draw_redshifts(rng, num, LIMITS[sample][2] + MARGIN)
     truth: Columns = {
         "spectype": np.full(num, "QSO"),
@@ -130,10 +141,10 @@ def _candidates(rng: np.random.Generator, num: int, sample: str) -> Columns:
         "host_young": np.clip(0.25 + 0.25 * z + 0.2 * rng.standard_normal(num), 0.0, 1.0),
     }
     truth["LOGL3000"] = _log_l3000(magnitude, truth)
-    _measure(truth)
     _add_host(rng, truth)
-    for band, edges in BAND_EDGES.items():
-        truth[f"mag_{band}"] = _magnitude(truth, edges)
+    parts = [_appearance(part) for _, part in _blocks(truth)]
+    for name in parts[0]:
+        truth[name] = np.concatenate([part[name] for part in parts])
     return truth
 
 
@@ -143,7 +154,7 @@ def _log_l3000(magnitude: Array, truth: Columns) -> Array:
     M_g(z=2) is the AB magnitude at 10 pc of the spectrum at redshift 2, so that rest-frame
     1300-1830 Angstrom lie in g.
     """
-    log_flux = joined(truth["seed"])
+    log_flux = joined(truth["seed"], truth["z"])
     rest = REST_WAVE[PCA_PIXELS]
     window = (rest > 1300) & (rest < 1830)
     in_g = np.exp(log_flux[:, window]).mean(axis=1)
@@ -153,17 +164,6 @@ def _log_l3000(magnitude: Array, truth: Columns) -> Array:
     per_angstrom = per_hertz * 2.998e18 / 1562.0**2
     dust = smc_extinction(np.array([3000.0]), truth["ebv"])[:, 0]
     return np.asarray(np.log10(3000.0 * per_angstrom * ratio * dust))
-
-
-def _measure(truth: Columns) -> None:
-    """Width and strength of the Mg II line that will be rendered, hence the mass; the slope."""
-    log_flux = quasar_light(truth["seed"], truth["LOGL3000"])
-    width, fwhm, _ = lines.measure_line(log_flux, 2695.0, 2905.0)
-    truth["fwhm_mgii"], truth["ew_mgii"] = fwhm, width
-    truth["LOGMBH"] = lines.virial_mass(fwhm, truth["LOGL3000"])
-    blue, red = np.searchsorted(REST_WAVE, (1455.0, 4200.0))
-    rise = (log_flux[:, red] - log_flux[:, blue]) / np.log(REST_WAVE[red] / REST_WAVE[blue])
-    truth["alpha"] = -2 - rise
 
 
 def _add_host(rng: np.random.Generator, truth: Columns) -> None:
@@ -177,11 +177,24 @@ def _add_host(rng: np.random.Generator, truth: Columns) -> None:
     truth["sersic"] = np.where(resolved, rng.uniform(1.0, 5.0, num), 0.0)
 
 
-def _magnitude(truth: Columns, edges: tuple[float, float]) -> Array:
-    """AB magnitude in a top-hat band."""
-    wave = np.linspace(*edges, 40)
-    flux = 1e-17 * render(truth, wave).mean(axis=1, dtype=float)
-    return np.asarray(-2.5 * np.log10(flux * wave.mean() ** 2 / 2.998e18) - 48.6)
+def _appearance(truth: Columns) -> Columns:
+    """Mg II as it will be rendered and the mass it tells, the slope, magnitudes."""
+    log_flux = _own_light(truth)
+    width, fwhm, _ = lines.measure_line(log_flux, 2695.0, 2905.0)
+    blue, red = np.searchsorted(REST_WAVE, (1455.0, 4200.0))
+    rise = (log_flux[:, red] - log_flux[:, blue]) / np.log(REST_WAVE[red] / REST_WAVE[blue])
+    seen: Columns = {
+        "fwhm_mgii": fwhm,
+        "ew_mgii": width,
+        "LOGMBH": lines.virial_mass(fwhm, truth["LOGL3000"]),
+        "alpha": -2 - rise,
+    }
+    light = _with_host(log_flux, truth)
+    for band, edges in BAND_EDGES.items():
+        wave = np.linspace(*edges, 40)
+        flux = 1e-17 * _observe(light, truth, wave).mean(axis=1)
+        seen[f"mag_{band}"] = -2.5 * np.log10(flux * wave.mean() ** 2 / 2.998e18) - 48.6
+    return seen
 
 
 def _selected(truth: Columns, sample: str) -> NDArray[np.bool_]:
