@@ -139,6 +139,26 @@ def test_rows_do_not_depend_on_blocks_or_processes(tmp_path):
                 assert np.array_equal(again[name], values)
 
 
+def test_empty_tables_are_no_fault(tmp_path):
+    none = np.zeros(0, int)
+    write_pair(
+        tmp_path,
+        [1, 2],
+        redshifts={
+            "TARGETID": none,
+            "Z": none,
+            "ZERR": none,
+            "ZWARN": none,
+            "SPECTYPE": none.astype(str),
+        },
+    )
+    write_pair(tmp_path, none, healpix=8)
+    key = {"targetid": none, "survey": none.astype(str), "program": none.astype(str)}
+    write_bhmass(tmp_path / "VAC_BHmass_338_v1.7.fits", key | {PAN25: none, f"{PAN25}_ERR": none})
+    rows, rejects = rows_and_rejects(tmp_path)
+    assert rows["SPECTYPE"].tolist() == [-1, -1] and not rejects
+
+
 def test_the_table_has_the_schema_and_adds_up(tmp_path):
     objtype = np.array(["TGT", "SKY", "TGT"])
     write_pair(tmp_path, [1, 2, 3], fibermap={"OBJTYPE": objtype})

@@ -23,15 +23,20 @@ def any_bit(hdu: Any, path: str | Path, rows: slice) -> NDArray[np.bool_]:
     """True where the mask is not 0, in a range of rows, (num_rows, num_pixels).
 
     hdu: an image, or the table that holds a compressed one
+
+    Raises ValueError naming the file and the HDU where compressed bytes are damaged.
     """
     header = hdu.header
     if not header.get("ZIMAGE", False):
         return np.asarray(hdu.data[rows] != _zero(header))
     tiled_by_row = header["ZTILE1"] == header["ZNAXIS1"] and header.get("ZTILE2", 1) == 1
-    if header["ZCMPTYPE"] == "GZIP_1" and tiled_by_row and "ZSCALE" not in header:
-        return _gunzipped(hdu, path, rows)
-    with fits.open(path, do_not_scale_image_data=True) as hdus:
-        return np.asarray(hdus[hdu.name].section[rows] != _zero(header))
+    try:
+        if header["ZCMPTYPE"] == "GZIP_1" and tiled_by_row:
+            return _gunzipped(hdu, path, rows)
+        with fits.open(path, do_not_scale_image_data=True) as hdus:
+            return np.asarray(hdus[hdu.name].section[rows] != _zero(header))
+    except (zlib.error, ValueError, OSError):
+        raise ValueError(f"{path}: HDU {hdu.name}: compressed pixels cannot be read") from None
 
 
 def shape(hdu: Any) -> tuple[int, ...]:

@@ -67,6 +67,8 @@ def joined_redshifts(fibermap: Fibermap, redrock: Sequence[Columns]) -> Columns:
         "SPECTYPE": np.full(len(targetid), "", dtype="<U6"),
     }
     for redshifts in redrock:
+        if len(redshifts["TARGETID"]) == 0:
+            continue
         order = np.argsort(redshifts["TARGETID"])
         place = np.searchsorted(redshifts["TARGETID"], targetid, sorter=order)
         place = order[np.minimum(place, len(order) - 1)]

@@ -62,7 +62,7 @@ def named(hdus: fits.HDUList, path: str | Path, name: str) -> Any:
             hdu = hdus[name]
         except KeyError:
             raise ValueError(f"{path}: HDU {name} is missing") from None
-        except (OSError, TypeError, ValueError) as error:
+        except (OSError, TypeError, ValueError, fits.VerifyError) as error:
             raise ValueError(f"{path}: HDU {name} cannot be read ({_first_line(error)})") from None
     _check_length(hdu, path, name)
     return hdu
@@ -88,9 +88,7 @@ def read_columns(
     absent = [name for name in names if name not in fields]
     if absent:
         raise ValueError(f"{path}: HDU {hdu.name} lacks column {absent[0]}")
-    table = np.memmap(
-        path, dtype=layout, mode="r", offset=hdu.fileinfo()["datLoc"], shape=cards["NAXIS2"]
-    )
+    table = _mapped(path, layout, hdu.fileinfo()["datLoc"], cards["NAXIS2"])
     wanted = [*names, *(name for name in optional if name in fields)]
     picked = np.arange(len(table))[slice(None) if rows is None else rows]
     # Row blocks: each page of a table wider than memory is visited once, not once per column.
@@ -155,6 +153,14 @@ def _row_layout(cards: Mapping[str, Any], where: str) -> np.dtype[Any]:
     if layout.itemsize != cards["NAXIS1"]:
         raise ValueError(f"{where}: rows are not as wide as their columns")
     return layout
+
+
+def _mapped(
+    path: str | Path, layout: np.dtype[Any], offset: int, num_rows: int
+) -> NDArray[np.void]:
+    if num_rows == 0:  # nothing cannot be mapped
+        return np.empty(0, layout)
+    return np.memmap(path, dtype=layout, mode="r", offset=offset, shape=num_rows)
 
 
 def _cell(repeat: int, kind: str) -> Any:

@@ -29,6 +29,20 @@ def edit(path, change):
     return path
 
 
+def repack(path, compression):
+    """Store the masks of a coadd with another compression, or none."""
+    with fits.open(path, memmap=False) as hdus:
+        packed = [hdu.copy() for hdu in hdus]
+        for place, hdu in enumerate(hdus):
+            if hdu.name.endswith("_MASK"):
+                packed[place] = (
+                    fits.CompImageHDU(hdu.data, name=hdu.name, compression_type=compression)
+                    if compression
+                    else fits.ImageHDU(hdu.data, name=hdu.name)
+                )
+    fits.HDUList(packed).writeto(path, overwrite=True)
+
+
 def test_the_arms_share_one_grid():
     assert (len(WAVE), WAVE[0], WAVE[-1]) == (7781, 3600.0, pytest.approx(9824.0))
     for arm, wave in ARMS.items():
@@ -77,19 +91,13 @@ def test_an_arm_without_data_leaves_the_other_in_the_overlap():
     assert np.all(ivar[:, 2751:4900] == 0)
 
 
-@pytest.mark.parametrize("compressed", [True, False])
-def test_a_coadd_round_trips(tmp_path, compressed):
+@pytest.mark.parametrize("compression", ["GZIP_1", "RICE_1", None])
+def test_a_coadd_round_trips(tmp_path, compression):
     arms = flat_arms([19.0, 20.0, 21.0], seed=3)
     masks = {arm: np.zeros(flux.shape, int) for arm, (_, flux, _) in arms.items()}
     masks["b"][1, 100:120], masks["z"][2, 5] = 4, 2**31
     path = write_pair(tmp_path, IDS, mag_ab=[19, 20, 21], arms=arms, masks=masks, healpix=42)
-    if not compressed:
-        with fits.open(path) as hdus:
-            plain = [
-                fits.ImageHDU(hdu.data, name=hdu.name) if "MASK" in hdu.name else hdu.copy()
-                for hdu in hdus
-            ]
-        fits.HDUList(plain).writeto(path, overwrite=True)
+    repack(path, compression)
     coadd = read_coadd(path)
     assert (coadd.survey, coadd.program) == ("main", "dark")
     assert np.array_equal(coadd.spectra.targetid, IDS)
@@ -183,6 +191,12 @@ def broken(kind, path):
         path.write_bytes(path.read_bytes()[:100_000])
     elif kind == "cut off at a block":
         path.write_bytes(path.read_bytes()[: 40 * 2880])
+    elif kind == "damaged mask":
+        with fits.open(path, disable_image_compression=True) as hdus:
+            start = hdus["B_MASK"].fileinfo()["datLoc"] + 8 * len(IDS)
+        content = bytearray(path.read_bytes())
+        content[start + 12 : start + 20] = b"damaged!"
+        path.write_bytes(content)
     elif kind == "missing HDU":
         edit(path, lambda hdus: hdus.pop([hdu.name for hdu in hdus].index("R_IVAR")))
     elif kind == "wrong unit":
@@ -207,6 +221,7 @@ def broken(kind, path):
         ("empty", "FITS file"),
         ("cut off", "cut off"),
         ("cut off at a block", "cut off|missing"),
+        ("damaged mask", "HDU B_MASK: compressed pixels cannot be read"),
         ("missing HDU", "HDU R_IVAR is missing"),
         ("wrong unit", "HDU Z_FLUX has BUNIT 'Jy', expected"),
         ("NaN wavelengths", "HDU B_WAVELENGTH: wavelengths are not finite"),
@@ -230,9 +245,7 @@ def test_redrock_faults_are_named(tmp_path):
         read_redrock(path)
     write_pair(tmp_path, IDS)
     edit(path, lambda hdus: hdus["REDSHIFTS"].columns["Z"].__setattr__("name", "ZZ"))
-    with pytest.raises(
-        ValueError, match=r"dark-7\.fits: HDU REDSHIFTS lacks column Z"
-    ):
+    with pytest.raises(ValueError, match=r"dark-7\.fits: HDU REDSHIFTS lacks column Z"):
         read_redrock(path)
 
 
