@@ -168,7 +168,7 @@ def density(points: Floats, rng: np.random.Generator, config: WeightsConfig) -> 
     whitened = _whiten(points)
     chosen = whitened[rng.permutation(num_points)[: config.subsample]]
     low, high = np.quantile(chosen, [0.001, 0.999], axis=0)
-    span = np.where(high - low > 1e-9, high - low, 1.0)  # an axis without spread: any width does
+    span = np.where(high - low > 1e-3, high - low, 1.0)  # an axis without spread: any width does
     cell = span / (config.num_bins - 1)
     position = np.clip((whitened - low) / cell, 0, config.num_bins - 1)
     counts = _cloud_in_cell(np.clip((chosen - low) / cell, 0, config.num_bins - 1), config.num_bins)
