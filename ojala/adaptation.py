@@ -69,7 +69,7 @@ class Reweighter(nn.Module):
     def __init__(self, width: int, hidden_width: int = 64) -> None:
         super().__init__()
         self.score = nn.Sequential(
-            nn.Linear(width, hidden_width), nn.GELU(), nn.Linear(hidden_width, 1)
+            nn.Linear(width, hidden_width), nn.GELU(), nn.Linear(hidden_width, 1, bias=False)
         )
 
     def forward(self, embeddings: Tensor, temperature: float) -> Tensor:

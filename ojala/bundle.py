@@ -102,7 +102,7 @@ def digest(directory: str | Path) -> str:
 
 def _load_model(directory: Path) -> Ojala:
     sizes = _read_json(directory / CONFIG)
-    lists_as_tuples = {
+    lists_as_tuples: dict[str, Any] = {
         name: tuple(size) if isinstance(size, list) else size for name, size in sizes.items()
     }
     try:

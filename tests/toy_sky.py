@@ -59,7 +59,9 @@ def photometry(flux, mag_i, rng, noise, missing):
         if band.kind == "broad":
             value = mag_i - 2.5 * np.log10(value * (band.wave / 7500) ** 2)
         observed = (rng.random(len(mag_i)) >= missing) | (band.token == "MAG_i")
-        columns[band.token] = np.where(observed, value + error * rng.normal(size=len(mag_i)), np.nan)
+        columns[band.token] = np.where(
+            observed, value + error * rng.normal(size=len(mag_i)), np.nan
+        )
         columns[f"{band.token}_ERR"] = np.where(observed, error, np.nan)
     return columns
 
