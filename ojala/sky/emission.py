@@ -36,23 +36,29 @@ CURTI = {
 """log of [O II]/Hb, [O III]/Hb, [N II]/Ha, [S II]/Ha as polynomials of 12 + log(O/H) - 8.69:
 Curti et al. (2017, 2020)."""
 
+MAX_LOG_R3 = 0.97
+"""log [O III]/Hb that H II regions approach but do not reach."""
+
 OIII_DOUBLET, NII_DOUBLET, SIII_DOUBLET = 2.98, 3.05, 2.47
 """[O III] 5007/4959, [N II] 6584/6548, [S III] 9532/9069: ratios of transition rates."""
 
 
-def star_forming(metallicity: ArrayLike, ionization: ArrayLike) -> Ratios:
+def star_forming(
+    metallicity: ArrayLike, ionization: ArrayLike, nitrogen: ArrayLike = 0.0
+) -> Ratios:
     """H II regions of 12 + log(O/H) ``metallicity``.
 
     ionization: dex by which the ionisation parameter exceeds that of local galaxies of the same
-    metallicity; it raises high-ionisation lines and lowers the others.
+    metallicity; it raises high-ionisation lines and lowers the others
+    nitrogen: dex by which N/O exceeds that of local galaxies of the same metallicity
     """
     u = np.asarray(ionization, dtype=np.float64)
     x = np.clip(np.asarray(metallicity, dtype=np.float64), 7.4, 8.95) - SOLAR_OH
     log = {name: np.polynomial.polynomial.polyval(x, np.array(c)) for name, c in CURTI.items()}
-    oiii = 10 ** (log["R3"] + 0.75 * u)
+    oiii = (10 ** (-4 * (log["R3"] + 0.75 * u)) + 10 ** (-4 * MAX_LOG_R3)) ** -0.25
     oii = 10 ** (log["R2"] - 0.25 * u)
     halpha = BALMER["HALPHA_6562"]
-    nii = halpha * 10 ** (log["N2"] - 0.35 * u)
+    nii = halpha * 10 ** (log["N2"] - 0.35 * u + np.asarray(nitrogen))
     sii = halpha * 10 ** (log["S2"] - 0.35 * u)
     temperature = np.clip(10 ** (4.0 - 0.35 * (x + 0.55)), 6e3, 2.2e4)
     return _assembled(

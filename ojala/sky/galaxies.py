@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ojala.cosmology import SQUARE_DEGREES, comoving_volume, sphere_area
-from ojala.sky import demographics, galaxy_physics
-from ojala.sky.dust import attenuation_curve
+from ojala.cosmology import SQUARE_DEGREES, comoving_volume
+from ojala.sky import demographics, galaxy_gas, galaxy_stars
 from ojala.sky.emission import SOLAR_OH
+from ojala.sky.galaxy_light import continuum
 from ojala.sky.galaxy_magnitudes import magnitudes
 from ojala.sky.galaxy_selection import fiber_loss, sample_of
-from ojala.sky.galaxy_templates import POPULATIONS, population_masses, populations
+from ojala.sky.galaxy_templates import POPULATIONS
 from ojala.sky.lines import add_line, add_lines, rest_waves
 
 Floats = NDArray[np.float64]
@@ -28,7 +28,7 @@ Columns = dict[str, NDArray[Any]]
 BLOCK = 512
 """Sources rendered at once."""
 
-REDSHIFT_STEP, MASS_STEP = 0.03, 0.15
+REDSHIFT_STEP, MASS_STEP = 0.03, 0.1
 TRIALS = 40
 """Cells of redshift and log mass, and trial galaxies in each, that find what a sample selects."""
 
@@ -55,10 +55,11 @@ def draw(rng: np.random.Generator, num_sources: int, sample: str) -> Columns:
     Raises ValueError for an unknown sample.
     """
     cells = sample_cells(sample)
-    possible = _with_neighbours(cells) * cells.per_degree
+    possible = np.where(cells.selected > 0, cells.per_degree, 0.0)
     efficiency = cells.selected.sum() / possible.sum()
-    blocks, found = [], 0
-    while found < num_sources:
+    blocks: list[Columns] = []
+    found = 0
+    while not blocks or found < num_sources:
         wanted = int(min(1.2 * (num_sources - found) / efficiency + 64, 50_000))
         cell = rng.choice(len(possible), wanted, p=possible / possible.sum())
         truth = _galaxies_in(rng, cells.low[cell], cells.step_z)
@@ -92,17 +93,6 @@ def sample_cells(sample: str) -> Cells:
     return Cells(low=low, step_z=step_z, per_degree=per_degree, selected=per_degree * share)
 
 
-def _with_neighbours(cells: Cells) -> NDArray[np.bool_]:
-    """Cells in which some trial galaxy was selected, and those beside them."""
-    shape = [len(np.unique(cells.low[:, axis])) for axis in range(3)]
-    some = (cells.selected > 0).reshape(shape)
-    grown = some.copy()
-    for axis in (1, 2):
-        for shift in (-1, 1):
-            grown |= np.roll(some, shift, axis=axis)
-    return grown.ravel()
-
-
 def _galaxies_in(rng: np.random.Generator, low: Floats, step_z: float) -> Columns:
     """One galaxy in each cell of the given lower corners."""
     num_sources = len(low)
@@ -117,9 +107,10 @@ def galaxies_of(
     """Truth of galaxies of given type, redshift and log stellar mass."""
     num_sources = len(z)
     logsfr = demographics.star_formation_rate(rng, quiescent, z, logm)
-    logsfr = logm + np.clip(logsfr - logm, galaxy_physics.LOWEST_RATE, galaxy_physics.HIGHEST_RATE)
-    formed, age_old, ebv = galaxy_physics.stellar_populations(rng, z, logm, logsfr)
+    logsfr = logm + np.clip(logsfr - logm, galaxy_stars.LOWEST_RATE, galaxy_stars.HIGHEST_RATE)
+    formed, age_old, ebv = galaxy_stars.stars_and_dust(rng, z, logm, logsfr)
     oh = demographics.gas_metallicity(rng, logm, logsfr)
+    vdisp = demographics.velocity_dispersion(rng, logm)
     truth: Columns = {
         "spectype": np.full(num_sources, "GALAXY"),
         "z": z,
@@ -130,37 +121,17 @@ def galaxies_of(
         "LOGZ": oh - SOLAR_OH,
         "r_half": demographics.half_light_radius(rng, quiescent, z, logm),
         "sersic": demographics.sersic_index(rng, quiescent, logm),
-        "vdisp": demographics.velocity_dispersion(rng, logm),
+        "vdisp": vdisp,
+        "enhancement": demographics.abundance_enhancement(rng, quiescent, vdisp),
         "sigma_gas": demographics.gas_dispersion(rng, logm),
         "ebv_dust": ebv,
-        "ebv_gas": galaxy_physics.gas_reddening(rng, logm, ebv),
+        "ebv_gas": galaxy_gas.gas_reddening(rng, logm, ebv),
         "dust_slope": np.clip(-0.2 + 0.25 * rng.standard_normal(num_sources), -0.8, 0.4),
         "age_old": age_old,
     }
     truth |= {f"formed_{name}": formed[:, k] for k, name in enumerate(POPULATIONS)}
-    return truth | _lines(rng, truth)
-
-
-def _lines(rng: np.random.Generator, truth: Columns) -> Columns:
-    """Fluxes of all lines, equivalent widths of the measured ones, broad H-alpha."""
-    luminosities, nuclear = galaxy_physics.line_luminosities(rng, truth)
-    per_flux = 1e17 / sphere_area(truth["z"])
-    columns: Columns = {
-        f"{name}_FLUX": luminosity * per_flux for name, luminosity in luminosities.items()
-    }
-    columns["agn_fraction"] = nuclear
-    columns["OII_3727_FLUX"] = columns["OII_3726_FLUX"] + columns["OII_3729_FLUX"]
-    for line in galaxy_physics.SIDE_BANDS:
-        continuum = galaxy_physics.continuum_at(truth, line)
-        columns[f"{line}_EW"] = columns[f"{line}_FLUX"] / continuum / (1 + truth["z"])
-        if line in ("HALPHA_6562", "HBETA_4861"):
-            columns[f"{line.split('_')[0]}_CONT"] = continuum
-    num_sources = len(nuclear)
-    broad = (rng.random(num_sources) < 0.06) & (nuclear > 0.3)
-    strength = np.where(broad, 10 ** (0.3 + 0.3 * rng.standard_normal(num_sources)), 0.0)
-    columns["broad_fraction"] = strength
-    columns["sigma_broad"] = 10 ** (3.1 + 0.15 * rng.standard_normal(num_sources))
-    return columns
+    truth["obscured_sfr"] = galaxy_gas.obscured_rate(truth)
+    return truth | galaxy_gas.lines(rng, truth)
 
 
 def _line_fluxes(truth: Columns) -> dict[str, Floats]:
@@ -171,15 +142,7 @@ def _line_fluxes(truth: Columns) -> dict[str, Floats]:
 def _selected(truth: Columns, sample: str) -> NDArray[np.bool_]:
     """Which galaxies a sample takes; their magnitudes are added to ``truth``."""
     chosen = sample_of(sample)
-    mags = magnitudes(
-        list(chosen.bands),
-        truth["z"],
-        galaxy_physics.formed_masses(truth),
-        truth["age_old"],
-        truth["ebv_dust"],
-        truth["dust_slope"],
-        _line_fluxes(truth),
-    )
+    mags = magnitudes(chosen.bands, truth)
     truth.update({f"mag_{band}": values for band, values in mags.items()})
     return chosen.select(mags, fiber_loss(truth["r_half"]))
 
@@ -199,25 +162,4 @@ def render(truth: Columns, wave: ArrayLike) -> NDArray[np.float32]:
         broad = block["broad_fraction"] * block["HALPHA_6562_FLUX"]
         add_line(flux, wave, centre, broad, block["sigma_broad"])
         spectra[start : start + BLOCK] = flux
-    return spectra
-
-
-def continuum(truth: Columns, wave: ArrayLike) -> NDArray[np.float32]:
-    """Spectra without lines: stars behind dust; units and shape as ``render``."""
-    wave = np.asarray(wave, dtype=np.float64)
-    stars = populations()
-    z = truth["z"]
-    needed = (stars.wave > wave[0] / (1 + z.max()) * 0.99) & (
-        stars.wave < wave[-1] / (1 + z.min()) * 1.01
-    )
-    rest_wave = stars.wave[needed]
-    masses = population_masses(galaxy_physics.formed_masses(truth), truth["age_old"])
-    scale = 1e17 / sphere_area(z) / (1 + z)
-    rest = (masses * scale[:, None]) @ stars.luminosity[:, needed]
-    curve = attenuation_curve(rest_wave, truth["dust_slope"][:, None])
-    rest *= np.exp(-0.4 * np.log(10) * truth["ebv_dust"][:, None] * curve)
-    spectra = np.empty((len(z), len(wave)), dtype=np.float32)
-    log_rest, log_wave = np.log(rest_wave), np.log(wave)
-    for row, shift in enumerate(np.log1p(z)):
-        spectra[row] = np.interp(log_wave, log_rest + shift, rest[row])
     return spectra

@@ -46,6 +46,9 @@ FLOOR = np.array([0.05, 0.025, 0.02, 0.02, 0.03, 0.1, 0.1, 0.1, 0.15, 0.2])
 EVERY = 3
 """One galaxy in so many of the file is fitted."""
 
+DUST_SLOPE = -0.2
+"""Tilt of the attenuation curve in the fits: the mean of the simulated galaxies."""
+
 EBV_GRID = np.array([0.0, 0.03, 0.06, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.65])
 EBV_SCALE = 0.18
 """E(B-V) of stars, mag: the fitted grid, and the scale of its exponential prior."""
@@ -143,7 +146,7 @@ def _model_fluxes(z_grid: Floats) -> Floats:
     five = population_masses(np.eye(len(POPULATIONS)), np.full(len(POPULATIONS), 6.0))
     spectra = five @ stars.luminosity
     steps = np.gradient(stars.wave)
-    dusty = transmission(stars.wave, EBV_GRID[:, None])
+    dusty = transmission(stars.wave, EBV_GRID[:, None], DUST_SLOPE)
     fluxes = np.empty((len(EBV_GRID), len(z_grid), len(POPULATIONS), len(CURVES)))
     for band, name in enumerate(CURVES):
         wave, throughput = _curve(name)

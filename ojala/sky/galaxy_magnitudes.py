@@ -7,8 +7,10 @@ to a hundredth of a magnitude, at a thousandth of the cost.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +18,12 @@ from speclite.filters import load_filter
 
 from ojala.cosmology import sphere_area
 from ojala.sky.dust import transmission
-from ojala.sky.galaxy_templates import population_masses, populations
+from ojala.sky.galaxy_light import glow_spectra, glows, stellar_masses
+from ojala.sky.galaxy_templates import populations
 from ojala.sky.lines import rest_waves
 
 Floats = NDArray[np.float64]
+Columns = dict[str, NDArray[Any]]
 
 RESPONSES = {
     "g": "decam2014-g",
@@ -44,7 +48,8 @@ MAB_ZERO = 3.631e-20
 class BandTable:
     """Light of the populations in the stretches of one band.
 
-    light: maggies times cm^2 per solar mass formed, (num_redshifts, num_stretches, num_populations)
+    light: maggies times cm^2 per solar mass formed in each population, then per unit of each glow,
+        (num_redshifts, num_stretches, num_populations + 2)
     wave: mean observed wavelength of each stretch; response_wave, response: the curve
     norm: c INT R / wave dwave times the AB zero point, so that maggies = INT f R wave dwave / norm
     """
@@ -69,43 +74,45 @@ def band_table(band: str) -> BandTable:
     stretch = np.minimum((share * NUM_STRETCHES).astype(int), NUM_STRETCHES - 1)
     member = (stretch == np.arange(NUM_STRETCHES)[:, None]) * photons
     stars = populations()
-    light = np.empty((len(REDSHIFTS), NUM_STRETCHES, len(stars.luminosity)))
+    shining = np.concatenate([stars.luminosity, glow_spectra()])
+    light = np.empty((len(REDSHIFTS), NUM_STRETCHES, len(shining)))
     for row, z in enumerate(REDSHIFTS):
-        rest = np.array([np.interp(fine / (1 + z), stars.wave, lum) for lum in stars.luminosity])
+        rest = np.array([np.interp(fine / (1 + z), stars.wave, lum) for lum in shining])
         light[row] = member @ rest.T / (1 + z) / norm
     mean = (member * fine).sum(axis=1) / member.sum(axis=1)
     return BandTable(light=light, wave=mean, response_wave=fine, response=fine_response, norm=norm)
 
 
-def magnitudes(
-    bands: list[str],
-    z: Floats,
-    formed: Floats,
-    age_old: Floats,
-    ebv: Floats,
-    slope: Floats,
-    line_fluxes: dict[str, Floats],
-) -> dict[str, Floats]:
-    """AB magnitudes in ``bands``, total light.
-
-    formed: solar masses formed, (num_sources, 5); age_old: Gyr; ebv, slope: dust of the stars
-    line_fluxes: observed, 1e-17 erg/s/cm2, by line name
-    """
-    masses = population_masses(formed, age_old)
+def magnitudes(bands: Sequence[str], truth: Columns) -> dict[str, Floats]:
+    """AB magnitudes of the total light in ``bands``, from the truth of ``galaxies.draw``."""
+    z = truth["z"]
+    masses, glow = stellar_masses(truth), glows(truth)
     place = np.clip(z / (REDSHIFTS[1] - REDSHIFTS[0]), 0, len(REDSHIFTS) - 1.001)
     lower = place.astype(int)
     share = (place - lower)[:, None, None]
-    area = sphere_area(z)
+    per_area = 1 / sphere_area(z)
     result = {}
     for band in bands:
         table = band_table(band)
         light = table.light[lower] * (1 - share) + table.light[lower + 1] * share
-        stretches = np.einsum("nsk,nk->ns", light, masses)
-        through = transmission(table.wave / (1 + z[:, None]), ebv[:, None], slope[:, None])
-        maggies = (stretches * through).sum(axis=1) / area
-        for name, flux in line_fluxes.items():
-            wave = rest_waves()[name] * (1 + z)
-            response = np.interp(wave, table.response_wave, table.response, left=0, right=0)
-            maggies += 1e-17 * flux * wave * response / table.norm
+        stars, bare = light[:, :, : masses.shape[1]], light[:, :, masses.shape[1] :]
+        rest_wave = table.wave / (1 + z[:, None])
+        through = transmission(rest_wave, truth["ebv_dust"][:, None], truth["dust_slope"][:, None])
+        maggies = np.einsum("nsk,nk,ns->n", stars, masses, through)
+        maggies += np.einsum("nsk,nk->n", bare, glow)
+        maggies = maggies * per_area + _line_maggies(truth, table)
         result[band] = -2.5 * np.log10(np.maximum(maggies, 1e-30))
     return result
+
+
+def _line_maggies(truth: Columns, table: BandTable) -> Floats:
+    """What the narrow lines add to a band."""
+    total = np.zeros(len(truth["z"]))
+    for name, rest_wave in rest_waves().items():
+        wave = rest_wave * (1 + truth["z"])
+        step = table.response_wave[1] - table.response_wave[0]
+        place = np.rint((wave - table.response_wave[0]) / step).astype(int)
+        inside = (place >= 0) & (place < len(table.response))
+        response = np.where(inside, table.response[np.where(inside, place, 0)], 0.0)
+        total += 1e-17 * truth[f"{name}_FLUX"] * wave * response / table.norm
+    return total

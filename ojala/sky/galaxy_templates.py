@@ -17,6 +17,9 @@ from astropy import units as u
 from astropy.io import fits
 from numpy.typing import NDArray
 
+from ojala.sky import infrared, nebular_continuum
+from ojala.sky.emission import BALMER, HALPHA_PER_SFR
+
 Floats = NDArray[np.float64]
 
 AGES_OLD = np.array([0.8, 1.3, 2.0, 3.0, 4.5, 6.5, 9.0, 12.0])
@@ -36,6 +39,10 @@ WAVE, REMAIN, METALS = 11, 17, 18
 AGE_RICH, AGE_OLD = 0.75, 6.0
 """Light-weighted ages, Gyr, of the templates between which the old population is interpolated."""
 
+RECENT = np.array([1.0, 0.4256, 0.0, 0.0, 0.0]) / 1e7
+"""Star-formation rate, mean of 10 Myr, per mass formed in each of ``POPULATIONS``, 1/yr: the shares
+of the templates' own histories that are younger than 10 Myr."""
+
 REST_RANGE = (900.0, 62000.0)
 """Rest wavelengths kept, Angstrom: observed 2500 at z 1.7, and W2 at z 0."""
 
@@ -45,7 +52,8 @@ class Populations:
     """Spectra of stellar populations per unit of stellar mass ever formed.
 
     wave: rest wavelength, Angstrom, vacuum, even in log; shape (num_wave,)
-    luminosity: erg/s/Angstrom per solar mass formed, no dust; shape (num_populations, num_wave)
+    luminosity: erg/s/Angstrom per solar mass formed, no dust; shape (num_populations, num_wave).
+        Young ones come with the continuum of the gas that they ionise.
     remaining: share of the mass formed that is left in stars and remnants
     metallicity: mass fraction of metals of the stars (0.02 is solar)
     The first rows are ``POPULATIONS`` without "old", the others "old" at ``AGES_OLD``.
@@ -82,6 +90,10 @@ def populations(extension: int = LINE_FREE) -> Populations:
         metals = hdus[METALS].data.astype(np.float64)
     ten_parsec_sphere = 4 * np.pi * (10 * u.pc).to_value(u.cm) ** 2
     luminosity = np.clip(flux, 1e-12 * flux.max(axis=1, keepdims=True), None) * ten_parsec_sphere
+    luminosity = infrared.stellar_tail(wave[kept], luminosity)
+    luminosity[[TEMPLATE_OF[name] for name in POPULATIONS]] += np.outer(
+        RECENT * HALPHA_PER_SFR / BALMER["HALPHA_6562"], nebular_continuum.per_hbeta(wave[kept])
+    )
     return Populations(
         wave=wave[kept],
         luminosity=_with_old_ages(luminosity),
