@@ -36,7 +36,7 @@ READ_NOISE = 6.0
 """Electrons per pixel of an extracted spectrum, per exposure: 3 per CCD pixel over 4 of them."""
 
 READOUT_TIME = 1000.0
-"""Seconds: longest exposure before the CCDs are read out."""
+"""Seconds between two read-outs of the CCDs; a shorter exposure has one."""
 
 LINE_SPREAD = {"b": 0.77, "r": 0.72, "z": 0.76}
 """Sigma of the line-spread function, Angstrom: R = 2,000 (3,600 A) to 5,500 (9,800 A)."""
@@ -96,7 +96,7 @@ def noise(
     time = exposure_time[:, None].astype(np.float32)
     background = sky(arm, program) * FIBRE_AREA / POINT_SOURCE_SHARE
     rate = (np.maximum(flux, 0) + background.astype(np.float32)) * gain
-    readouts = np.ceil(time / READOUT_TIME)
+    readouts = np.maximum(time / READOUT_TIME, 1)
     return np.asarray(np.sqrt(rate * time + READ_NOISE**2 * readouts) / (gain * time))
 
 

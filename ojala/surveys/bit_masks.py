@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 GZIP_HEADER = 10
 """Bytes before the compressed ones; they hold the time of writing."""
 
+GZIP_TIME = slice(4, 8)
+"""Where in them that time is."""
+
 
 def any_bit(hdu: Any, path: str | Path, rows: slice) -> NDArray[np.bool_]:
     """True where the mask is not 0, in a range of rows, (num_rows, num_pixels).
@@ -39,6 +42,17 @@ def any_bit(hdu: Any, path: str | Path, rows: slice) -> NDArray[np.bool_]:
         raise ValueError(f"{path}: HDU {hdu.name}: compressed pixels cannot be read") from None
 
 
+def erase_times(path: str | Path) -> None:
+    """Set the time in every gzipped tile of a file to 0: equal masks are then equal bytes."""
+    stored = np.memmap(path, dtype=np.uint8, mode="r+")
+    with fits.open(path, disable_image_compression=True) as hdus:
+        for hdu in hdus:
+            if hdu.header.get("ZCMPTYPE") == "GZIP_1":
+                starts, _ = _tiles(hdu, stored)
+                stored[starts[:, None] + np.arange(GZIP_TIME.start, GZIP_TIME.stop)] = 0
+    stored.flush()
+
+
 def shape(hdu: Any) -> tuple[int, ...]:
     """Shape of an image, compressed or not."""
     if not hdu.header.get("ZIMAGE", False):
@@ -54,20 +68,27 @@ def _zero(header: fits.Header) -> int:
 def _gunzipped(hdu: Any, path: str | Path, rows: slice) -> NDArray[np.bool_]:
     header = hdu.header
     word = np.dtype(f">i{header['ZBITPIX'] // 8}")
-    first = hdu.fileinfo()["datLoc"]
-    heap = first + header.get("THEAP", header["NAXIS1"] * header["NAXIS2"])
     stored = np.memmap(path, dtype=np.uint8, mode="r")
-    pointers = stored[first : first + header["NAXIS1"] * header["NAXIS2"]]
-    kind = ">i8" if "Q" in header["TFORM1"] else ">i4"
-    lengths, offsets = pointers.view(kind).reshape(header["NAXIS2"], -1)[rows, :2].T
+    starts, lengths = (values[rows] for values in _tiles(hdu, stored))
     flags = np.empty((len(lengths), header["ZNAXIS1"]), dtype=bool)
     decoded: dict[bytes, NDArray[np.bool_]] = {}
     zero = _zero(header)
-    for row, (length, offset) in enumerate(zip(lengths.tolist(), offsets.tolist(), strict=True)):
-        packed = stored[heap + offset : heap + offset + length].tobytes()
+    for row, (start, length) in enumerate(zip(starts.tolist(), lengths.tolist(), strict=True)):
+        packed = stored[start : start + length].tobytes()
         key = packed[GZIP_HEADER:]
         if key not in decoded:
             words = np.frombuffer(zlib.decompress(packed, wbits=31), dtype=word)
             decoded[key] = words != zero
         flags[row] = decoded[key]
     return flags
+
+
+def _tiles(hdu: Any, stored: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First byte and length of each compressed tile in the bytes of the file."""
+    header = hdu.header
+    first = hdu.fileinfo()["datLoc"]
+    heap = first + header.get("THEAP", header["NAXIS1"] * header["NAXIS2"])
+    pointers = stored[first : first + header["NAXIS1"] * header["NAXIS2"]]
+    kind = ">i8" if "Q" in header["TFORM1"] else ">i4"
+    lengths, offsets = pointers.view(kind).reshape(header["NAXIS2"], -1)[:, :2].T
+    return heap + offsets.astype(np.int64), lengths.astype(np.int64)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ojala.shards import Columns
 from ojala.surveys.arms import check_grid
+from ojala.surveys.bit_masks import erase_times
 from ojala.surveys.desi_layout import FIBERMAP, FLUX_UNIT, IVAR_UNIT, NSIDE, REDSHIFTS, SCORES
 from ojala.surveys.hdus import Formats, table_hdu
 from ojala.writing import written_whole
@@ -64,6 +65,7 @@ def write_coadd(
     hdus.append(table_hdu("SCORES", SCORES, _scores(targetid, arms)))
     with written_whole(path) as partial:
         fits.HDUList(hdus).writeto(partial)
+        erase_times(partial)
 
 
 def write_redrock(
