@@ -23,7 +23,7 @@ from ojala.rejects import Rejects
 from ojala.shards import Columns, as_table, jpas_schema, write_shards
 from ojala.surveys import release
 from ojala.surveys.jpas import Detections, count_rows, read_dual
-from ojala.surveys.jpas_filters import I_BAND, NARROW, mag_of_flux, over_i
+from ojala.surveys.jpas_filters import I_BAND, NARROW, over_i
 from ojala.surveys.legacy import Legacy
 from ojala.surveys.pixels import healpix
 from ojala.writing import written_whole
@@ -104,7 +104,6 @@ def observed(detections: Detections) -> Columns:
         detections.flux[:, I_BAND],
         detections.flux_err[:, I_BAND],
     )
-    mag_i, mag_i_err = mag_of_flux(detections.i_flux, detections.i_flux_err, I_BAND)
     columns: Columns = {
         "tile_id": detections.tile_id,
         "number": detections.number,
@@ -113,8 +112,8 @@ def observed(detections: Detections) -> Columns:
         "dec": detections.dec,
         "num_bands": np.isfinite(shape).sum(axis=1).astype(np.int16),
         "AUTO_iSDSS": detections.i_flux.astype(np.float32),
-        "MAG_i": mag_i.astype(np.float32),
-        "MAG_i_ERR": mag_i_err.astype(np.float32),
+        "MAG_i": detections.mag_i.astype(np.float32),
+        "MAG_i_ERR": detections.mag_i_err.astype(np.float32),
     }
     for position, band in enumerate(narrow_bands()):
         columns[band.token] = shape[:, position].astype(np.float32)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import gzip
 import warnings
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ class Catalogue:
 
     names: lower-case name -> name in the file; units: lower-case name -> unit string
     num_rows: number of rows, None where only reading tells (CSV)
+    header: cards of a FITS table; empty for other formats
     """
 
     path: Path
@@ -42,6 +43,7 @@ class Catalogue:
     units: dict[str, str]
     num_rows: int | None
     read: Callable[[Sequence[str], int], Iterator[Columns]]
+    header: Mapping[str, Any] = field(default_factory=dict)
 
     def blocks(
         self,
@@ -200,6 +202,7 @@ def _open_fits(path: Path) -> Catalogue:
         units={column.name.lower(): column.unit or "" for column in columns},
         num_rows=num_rows,
         read=read,
+        header=table.header,
     )
 
 

@@ -22,13 +22,17 @@ from ojala.surveys.catalogues import Catalogue, catalogue_paths, open_catalogue
 from ojala.surveys.cells import number
 from ojala.surveys.jpas_filters import (
     APERTURES,
+    ARCHIVE_I_WAVE,
     FILTERS,
     FLUX_UNIT,
     I_BAND,
+    I_WAVE_CARD,
     NOT_DETECTED,
     VALUE_AND_ERROR,
     Form,
     flux_of_mag,
+    mag_of_flux,
+    pivots,
     usable,
 )
 from ojala.surveys.jpas_writing import write_dual
@@ -56,7 +60,8 @@ class Detections:
     tile_id, number: the key of a source; ra, dec: degrees
     flux, flux_err: f_lambda and 1 sigma in FILTERS, aperture-corrected 3 arcsec aperture,
         1e-19 erg/s/cm2/Angstrom, shape (num_sources, 57), NaN where not observed
-    i_flux, i_flux_err: total (AUTO) f_lambda in i, same unit, shape (num_sources,)
+    i_flux: total (AUTO) f_lambda in i, same unit, shape (num_sources,)
+    mag_i, mag_i_err: the same as AB magnitude and 1 sigma; NaN where not positive
     path, first_row: where the block was read
     """
 
@@ -67,7 +72,8 @@ class Detections:
     flux: NDArray[np.float64]
     flux_err: NDArray[np.float64]
     i_flux: NDArray[np.float64]
-    i_flux_err: NDArray[np.float64]
+    mag_i: NDArray[np.float64]
+    mag_i_err: NDArray[np.float64]
     path: Path
     first_row: int
 
@@ -100,7 +106,7 @@ def read_dual(path: str | Path, *, rows_per_block: int = 20_000) -> Iterator[Det
 
 def _read_table(table: Catalogue, rows_per_block: int) -> Iterator[Detections]:
     _refuse_minijpas(table)
-    form = _form(table)
+    form, wave = _form(table), pivots(float(table.header.get(I_WAVE_CARD, ARCHIVE_I_WAVE)))
     values, errors = VALUE_AND_ERROR[form]
     arrays = [kind.format(aperture) for aperture in (TOTAL, SHAPE) for kind in (values, errors)]
     flags = [name for name in ("flags", "mask_flags") if _has(table, name)]
@@ -113,8 +119,10 @@ def _read_table(table: Catalogue, rows_per_block: int) -> Iterator[Detections]:
         ids = [_integers(table.path, name, columns[name], first_row) for name in scalars[:2]]
         good = usable(*(_flags(columns, name) for name in ("flags", "mask_flags")))
         total, shape = (
-            _fluxes(table, aperture, form, columns, first_row) for aperture in (TOTAL, SHAPE)
+            _fluxes(table, aperture, form, columns, wave, first_row) for aperture in (TOTAL, SHAPE)
         )
+        i_flux, i_flux_err = (np.where(good, part, np.nan)[:, I_BAND] for part in total)
+        mag_i, mag_i_err = mag_of_flux(i_flux, i_flux_err, wave[I_BAND])
         yield Detections(
             tile_id=ids[0],
             number=ids[1],
@@ -122,8 +130,9 @@ def _read_table(table: Catalogue, rows_per_block: int) -> Iterator[Detections]:
             dec=number(columns["delta_j2000"]),
             flux=np.where(good, shape[0], np.nan),
             flux_err=np.where(good, shape[1], np.nan),
-            i_flux=np.where(good, total[0], np.nan)[:, I_BAND],
-            i_flux_err=np.where(good, total[1], np.nan)[:, I_BAND],
+            i_flux=i_flux,
+            mag_i=mag_i,
+            mag_i_err=mag_i_err,
             path=table.path,
             first_row=first_row,
         )
@@ -185,7 +194,12 @@ def _flags(columns: Columns, name: str) -> NDArray[np.int64]:
 
 
 def _fluxes(
-    table: Catalogue, aperture: str, form: Form, columns: Columns, first_row: int
+    table: Catalogue,
+    aperture: str,
+    form: Form,
+    columns: Columns,
+    wave: NDArray[np.float64],
+    first_row: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """f_lambda and 1 sigma of one aperture, FLUX_UNIT; NaN where not observed."""
     names = [kind.format(aperture) for kind in VALUE_AND_ERROR[form]]
@@ -193,7 +207,7 @@ def _fluxes(
     if form == "mag":
         _check_magnitudes(table, names[0], value, first_row)
         detected = (np.abs(value) != NOT_DETECTED) & (np.abs(error) != NOT_DETECTED)
-        flux, flux_err = flux_of_mag(np.where(detected, value, np.nan), error)
+        flux, flux_err = flux_of_mag(np.where(detected, value, np.nan), error, wave)
     else:
         flux = value * _flux_scale(table, names[0])
         flux_err = np.abs(error * flux)

@@ -32,6 +32,12 @@ NOT_DETECTED = 99.0
 FLUX_UNIT = 1e-19
 """erg/s/cm2/Angstrom, the unit of J-PAS fluxes."""
 
+ARCHIVE_I_WAVE = 7725.0
+"""iSDSS in the archive's table jpas.Filter, Angstrom: what links its magnitudes and fluxes."""
+
+I_WAVE_CARD = "IWAVE"
+"""Header card of tables whose i band has another pivot, as that of the simulated sky."""
+
 UNUSABLE_FLAGS = {
     4: "saturated",
     8: "cut by the image border",
@@ -59,31 +65,33 @@ def usable(flags: NDArray[Any], mask_flags: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray(clear)
 
 
-def pivots() -> NDArray[np.float64]:
-    """Pivot wavelengths of FILTERS, Angstrom; uJAVA and J1007, never used, as the archive says."""
-    outside = {"uJAVA": 3497.0, "J1007": 9316.0}
-    tokens = {"iSDSS": "MAG_i"}
-    return np.array([outside.get(name) or band(tokens.get(name, name)).wave for name in FILTERS])
+def pivots(i_wave: float | None = None) -> NDArray[np.float64]:
+    """Pivot wavelengths of FILTERS, Angstrom; uJAVA and J1007, never used, as the archive says.
+
+    i_wave: of iSDSS; None: of the packaged i band, which mocks and the simulated sky use
+    """
+    others = {"uJAVA": 3497.0, "J1007": 9316.0, "iSDSS": i_wave or band("MAG_i").wave}
+    return np.array([others.get(name) or band(name).wave for name in FILTERS])
 
 
 def flux_of_mag(
-    mag_ab: NDArray[Any], mag_ab_err: NDArray[Any], filters: slice | int = slice(None)
+    mag_ab: NDArray[Any], mag_ab_err: NDArray[Any], wave: NDArray[np.float64] | float | None = None
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """f_lambda and its 1 sigma, 1e-19 erg/s/cm2/Angstrom, of AB magnitudes.
 
-    f_lambda = c x 3631 Jy / pivot^2 x 10^(-0.4 m). Arrays have the shape (num_sources, 57), or
-    that of the elements ``filters`` of it; NaN where the magnitude is NaN.
+    f_lambda = c x 3631 Jy / wave^2 x 10^(-0.4 m); NaN where the magnitude is NaN.
+    wave: pivot wavelengths, Angstrom; None: those of the 57 filters, for (num_sources, 57) arrays
     """
-    flux = _flux_of_zero()[filters] * 10 ** (-0.4 * np.asarray(mag_ab, dtype=np.float64))
+    flux = _flux_of_zero(wave) * 10 ** (-0.4 * np.asarray(mag_ab, dtype=np.float64))
     return flux, flux * mag_ab_err / POGSON
 
 
 def mag_of_flux(
-    flux: NDArray[Any], flux_err: NDArray[Any], filters: slice | int = slice(None)
+    flux: NDArray[Any], flux_err: NDArray[Any], wave: NDArray[np.float64] | float | None = None
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """AB magnitudes and errors of f_lambda, shapes as in ``flux_of_mag``; NaN where flux <= 0."""
+    """AB magnitudes and errors of f_lambda, as in ``flux_of_mag``; NaN where flux <= 0."""
     flux = np.where(np.asarray(flux) > 0, np.asarray(flux, dtype=np.float64), np.nan)
-    mag_ab, mag_ab_err = -2.5 * np.log10(flux / _flux_of_zero()[filters]), POGSON * flux_err / flux
+    mag_ab, mag_ab_err = -2.5 * np.log10(flux / _flux_of_zero(wave)), POGSON * flux_err / flux
     observed = np.isfinite(mag_ab) & np.isfinite(mag_ab_err)
     return np.where(observed, mag_ab, np.nan), np.where(observed, mag_ab_err, np.nan)
 
@@ -104,6 +112,7 @@ def over_i(
     return ratio, np.hypot(flux_err, ratio * i_flux_err[:, None]) / norm
 
 
-def _flux_of_zero() -> NDArray[np.float64]:
-    """f_lambda of AB magnitude 0 in each filter, FLUX_UNIT."""
-    return np.asarray(AB_ZERO_FLUX * SPEED_OF_LIGHT / FLUX_UNIT / pivots() ** 2)
+def _flux_of_zero(wave: NDArray[np.float64] | float | None) -> NDArray[np.float64]:
+    """f_lambda of AB magnitude 0 at a pivot wavelength, FLUX_UNIT."""
+    pivot = pivots() if wave is None else np.asarray(wave)
+    return np.asarray(AB_ZERO_FLUX * SPEED_OF_LIGHT / FLUX_UNIT / pivot**2)

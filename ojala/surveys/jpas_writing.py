@@ -13,10 +13,13 @@ from ojala.shards import Columns
 from ojala.surveys.jpas_filters import (
     APERTURES,
     FILTERS,
+    I_BAND,
+    I_WAVE_CARD,
     NOT_DETECTED,
     VALUE_AND_ERROR,
     Form,
     mag_of_flux,
+    pivots,
 )
 from ojala.writing import written_whole
 
@@ -52,6 +55,8 @@ def write_dual(path: str | Path, columns: Columns, *, form: Form = "mag") -> Non
     for name, kind in (("flags", "57J"), ("mask_flags", "57J"), ("norm_wmap_val", "57E")):
         written.append(fits.Column(name, kind, array=_of_shape(path, name, columns, shape)))
     table = fits.BinTableHDU.from_columns(written, name=_TABLE[form])
+    i_wave = float(pivots()[I_BAND])
+    table.header[I_WAVE_CARD] = (i_wave, "pivot wavelength of iSDSS, Angstrom")
     with written_whole(path) as partial:
         fits.HDUList([fits.PrimaryHDU(), table]).writeto(partial)
 

@@ -23,7 +23,7 @@ from ojala.quantities import CLASSES, NO_CODE
 from ojala.rejects import Rejects
 from ojala.shards import CATEGORICAL, DESI_KEYS, EXTRA_LABELS, Columns, mocks_schema
 from ojala.surveys.cells import number
-from ojala.surveys.jpas_filters import I_BAND, flux_of_mag, over_i
+from ojala.surveys.jpas_filters import ARCHIVE_I_WAVE, flux_of_mag, over_i
 from ojala.surveys.pixels import healpix
 
 WEIGHTS = ("prob2", "prob")
@@ -267,6 +267,6 @@ def _released_light(frame: pd.DataFrame, path: Path, first_row: int) -> Columns:
     if "MORPHTYPE" in frame:
         columns["MORPHTYPE"] = _codes(frame["MORPHTYPE"], "MORPHTYPE", path, first_row)
     i_flux = _matrix(frame, ["AUTO_iSDSS"])[:, 0]
-    of_mag, _ = flux_of_mag(columns["MAG_i"], columns["MAG_i_ERR"], I_BAND)
+    of_mag, _ = flux_of_mag(columns["MAG_i"], columns["MAG_i_ERR"], ARCHIVE_I_WAVE)
     columns["AUTO_iSDSS"] = np.where(np.isfinite(i_flux), i_flux, of_mag).astype(np.float32)
     return columns

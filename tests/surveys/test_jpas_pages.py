@@ -34,7 +34,9 @@ def make_sources(path: Path) -> Table:
         columns[f"flux_err_{aperture}"] = rng.uniform(1, 5, shape)
     write_dual(path, columns)
     with fits.open(path) as opened:
-        return Table({c.name: np.array(opened[1].data[c.name]) for c in opened[1].columns})
+        table = Table({c.name: np.array(opened[1].data[c.name]) for c in opened[1].columns})
+    table.write(path, overwrite=True)  # without header cards, as the archive's tables are
+    return table
 
 
 @pytest.fixture

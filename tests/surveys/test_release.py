@@ -5,11 +5,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ojala.bands import band, broad_bands, narrow_bands
+from ojala.bands import broad_bands, narrow_bands
 from ojala.jpas_table import table
 from ojala.quantities import CLASSES, vocabulary
 from ojala.rejects import Rejects
 from ojala.shards import CATEGORICAL, Columns, as_table, column, jpas_schema, mocks_schema
+from ojala.surveys.jpas_filters import ARCHIVE_I_WAVE
 from ojala.surveys.release import is_photometry, mocks, photometry
 
 TOKENS = [band.token for band in narrow_bands()]
@@ -187,7 +188,7 @@ def test_the_total_i_flux_follows_from_the_magnitude_where_it_is_not_given(tmp_p
     frame.to_csv(tmp_path / "edr.csv", index=False)
     columns = joined(photometry(tmp_path / "edr.csv"))
     f_nu = 3631e-23 * 10 ** (-0.4 * frame["MAG_i"])
-    expected = f_nu * 2.99792458e18 / band("MAG_i").wave ** 2 / 1e-19
+    expected = f_nu * 2.99792458e18 / ARCHIVE_I_WAVE**2 / 1e-19
     assert np.allclose(columns["AUTO_iSDSS"], expected, rtol=1e-5, equal_nan=True)
 
 
