@@ -61,10 +61,11 @@ WAVE = _wave()
 """Wavelengths of all atmospheres, Angstrom."""
 
 
-class _AtmosphereUnpickler(pickle.Unpickler):
+class AtmosphereUnpickler(pickle.Unpickler):
     """Reads arrays and tables, and nothing that could run code of another kind."""
 
     def find_class(self, module: str, name: str) -> Any:
+        """The class of that name; raises UnpicklingError unless its package is ADMITTED."""
         if module.split(".")[0] not in ADMITTED or "." in name:
             raise pickle.UnpicklingError(f"{module}.{name} is not part of an atmosphere file")
         return super().find_class(module, name)
@@ -152,10 +153,9 @@ def _ramp(value: Array, start: float, end: float) -> Array:
 def atmospheres(name: str) -> Grid:
     """A grid by name: "coelho", "phoenix" or "kurucz".
 
-    The package's file is condensed once into the cache directory: $OJALA_CACHE, else
-    $XDG_CACHE_HOME/ojala, else ~/.cache/ojala.
+    The package's file is condensed once into ``cache_directory()``.
     """
-    path = _cache_directory() / f"{name}-{version('SEDFit')}-{LAYOUT}.npz"
+    path = cache_directory() / f"{name}-{version('SEDFit')}-{LAYOUT}.npz"
     if not path.exists():
         parameters, log_flux = _condense(name)
         with written_whole(path) as partial:
@@ -164,7 +164,8 @@ def atmospheres(name: str) -> Grid:
         return _grid(stored["parameters"], stored["log_flux"].astype(np.float32) / MILLIDEX)
 
 
-def _cache_directory() -> Path:
+def cache_directory() -> Path:
+    """Where condensed grids are kept: $OJALA_CACHE, $XDG_CACHE_HOME/ojala or ~/.cache/ojala."""
     default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ojala"
     return Path(os.environ.get("OJALA_CACHE") or default)
 
@@ -173,7 +174,7 @@ def _condense(name: str) -> tuple[Array, NDArray[np.int16]]:
     """Parameters (num_models, 4) and spectra on WAVE in millidex, from the package's file."""
     path = distribution("SEDFit").locate_file(f"SEDFit/sed_{name}.p")
     with bz2.open(str(path)) as file:
-        log_flux, table, wave = _AtmosphereUnpickler(file).load()
+        log_flux, table, wave = AtmosphereUnpickler(file).load()
     parameters = np.array([table[key] for key in ("teff", "logg", "feh", "alpha")], dtype=float).T
     used = np.flatnonzero(_used(name, parameters))
     parameters, log_flux = parameters[used], log_flux[used]

@@ -27,6 +27,9 @@ STEP = 2.5e-4
 SIGMA_LOG_TAU = 1.7
 """Standard deviation of ln(tau) in a cell."""
 
+WINGS = 1.1
+"""Nothing absorbs beyond this many times the quasar's Lyman-alpha wavelength."""
+
 FIELD_CELLS = 1 << 20
 
 
@@ -37,12 +40,12 @@ def effective_depth(z: Array) -> Array:
 
 @cache
 def _gaussian_field() -> NDArray[np.float32]:
-    """Unit-variance periodic field: structure of 100 km/s, a tenth of the power at 2000 km/s."""
+    """Unit-variance periodic field: structure of 100 km/s, 4 per cent of the power at 2000."""
     rng = np.random.default_rng(1216)
     frequency = np.fft.rfftfreq(FIELD_CELLS)
     cells = 299_792.458 * STEP
     power = np.zeros_like(frequency)
-    for width, share in ((100.0, 0.9), (2000.0, 0.1)):
+    for width, share in ((100.0, 0.96), (2000.0, 0.04)):
         kernel = np.exp(-((2 * np.pi * frequency * width / cells) ** 2))
         power += share * kernel / kernel.sum()
     noise = np.fft.rfft(rng.standard_normal(FIELD_CELLS))
@@ -86,24 +89,28 @@ def _line_depth(log_wave: Array, rest: float, z: Array, start: NDArray[np.int64]
 
 
 def limit_systems(log_wave: Array, z: Array, seed: NDArray[np.integer]) -> Array:
-    """Transmission through the nearest Lyman-limit system, (num_sources, num_wave).
+    """Transmission through the three nearest Lyman-limit systems, (num_sources, num_wave).
 
     Systems of optical depth above one come at a rate 2.84 ((1 + z) / 4.5)^2.04 per unit redshift
     (Songaila & Cowie 2010); depths follow tau^-1.5.
     """
-    uniform = uniforms(seed, 2, stream=21)
-    rate = 2.84 * ((1 + z) / 4.5) ** 2.04
-    z_system = np.maximum(z + np.log(uniform[:, 0]) / rate, 0.0)
-    depth = np.minimum(uniform[:, 1] ** -2.0, 1e4)
-    x = np.exp(log_wave) / (LYMAN_LIMIT * (1 + z_system[:, None]))
-    return np.asarray(np.where(x < 1, np.exp(-depth[:, None] * x**3), 1.0))
+    uniform = uniforms(seed, 6, stream=21)
+    z_system = z.astype(float)
+    total = np.zeros((len(z), len(log_wave)))
+    for system in range(3):
+        rate = 2.84 * ((1 + z_system) / 4.5) ** 2.04
+        z_system = np.maximum(z_system + np.log(uniform[:, system]) / rate, 0.0)
+        depth = np.minimum(uniform[:, 3 + system] ** -2.0, 1e4)
+        x = np.exp(log_wave) / (LYMAN_LIMIT * (1 + z_system[:, None]))
+        total += np.where(x < 1, depth[:, None] * x**3, 0.0)
+    return np.asarray(np.exp(-total))
 
 
 def damped_systems(log_wave: Array, z: Array, seed: NDArray[np.integer]) -> Array:
     """Transmission through the damping wings of at most one damped system per line of sight.
 
     The wings of a column N are tau = (2.06 Angstrom / rest offset)^2 N / 10^20; the rate per unit
-    redshift is 0.27 ((1 + z) / 4.5)^1.5 or so (Noterdaeme et al. 2012), ln N 10^20.3 to 10^21.8.
+    redshift is 0.25 ((1 + z) / 4)^1.5 (about Noterdaeme et al. 2012), N from 10^20.3 to 10^21.8.
     """
     uniform = uniforms(seed, 2, stream=22)
     rate = 0.25 * ((1 + z) / 4.0) ** 1.5
@@ -111,4 +118,5 @@ def damped_systems(log_wave: Array, z: Array, seed: NDArray[np.integer]) -> Arra
     column = 10**0.3 * np.minimum(uniform[:, 1] ** -1.0, 30.0)
     offset = np.exp(log_wave) / (1 + np.maximum(z_system, 0)[:, None]) - LYMAN_ALPHA
     depth = 2.06**2 * column[:, None] / np.maximum(offset**2, 1e-2)
-    return np.asarray(np.where((z_system > 1.0)[:, None], np.exp(-depth), 1.0))
+    reached = np.exp(log_wave) < WINGS * LYMAN_ALPHA * (1 + z[:, None])
+    return np.asarray(np.where((z_system > 1.0)[:, None] & reached, np.exp(-depth), 1.0))

@@ -103,9 +103,12 @@ def _fwhm(excess: Array, wave: Array) -> Array:
     return np.asarray((edges[1] - edges[0]) / wave[peak] * LIGHT_SPEED)
 
 
-def add_line(flux: Array, wave: float, line_flux: Array, fwhm: Array) -> None:
-    """Add Gaussian lines of ``line_flux`` and ``fwhm`` (km/s), each (num_sources,), in place."""
-    reach = 3 * float(fwhm.max()) / LIGHT_SPEED
+def add_line(flux: Array, wave: float, line_flux: Array, fwhm: Array, reach: float = 0.12) -> None:
+    """Add Gaussian lines of ``line_flux`` and ``fwhm`` (km/s), each (num_sources,), in place.
+
+    reach: share of ``wave`` on either side that is touched; it must not depend on the block, lest
+    a spectrum did
+    """
     window = slice(*np.searchsorted(REST_WAVE, (wave * (1 - reach), wave * (1 + reach))))
     sigma = (fwhm / 2.3548 / LIGHT_SPEED * wave)[:, None]
     profile = np.exp(-0.5 * ((REST_WAVE[window] - wave) / sigma) ** 2)

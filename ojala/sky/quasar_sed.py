@@ -62,7 +62,7 @@ def _ultraviolet(log_flux: Array, noise: Array) -> None:
     for wave, width in lines.UV_LINES:
         pixel = int(np.searchsorted(REST_WAVE, wave))
         line_flux = width * strength * np.exp(continuum[:, pixel])
-        lines.add_line(padded, wave, line_flux, np.full(len(flux), 6000.0))
+        lines.add_line(padded, wave, line_flux, np.full(len(flux), 6000.0), reach=0.06)
     log_flux[:, blue] = np.log(padded[:, blue])
 
 
@@ -108,7 +108,7 @@ def _tied_lines(flux: Array, log_flux: Array, noise: Array) -> None:
     _, _, o_iii = lines.measure_line(log_flux, 4975.0, 5045.0)
     narrow = np.maximum(o_iii, 0) * 10 ** (0.2 * noise[:, 6])
     for wave, ratio in lines.NARROW_RATIOS:
-        lines.add_line(flux, wave, ratio * narrow, np.full(len(flux), 500.0))
+        lines.add_line(flux, wave, ratio * narrow, np.full(len(flux), 500.0), reach=0.01)
 
 
 def smc_extinction(wave: Array, ebv: Array) -> Array:

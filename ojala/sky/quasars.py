@@ -121,7 +121,7 @@ def _observe(light: Array, truth: Columns, wave: Array) -> Array:
 
 def _intergalactic(wave: Array, z: Array, seed: NDArray[np.integer]) -> Array:
     """Transmission at ``wave``, computed in cells of the forest's field."""
-    end = np.log(min(wave[-1], forest.LYMAN_ALPHA * (1 + z.max()) * 1.1))
+    end = np.log(min(wave[-1], forest.WINGS * forest.LYMAN_ALPHA * (1 + z.max())))
     log_wave = np.arange(np.floor(np.log(wave[0]) / forest.STEP), end / forest.STEP + 2)
     log_wave *= forest.STEP
     passed = forest.transmission(log_wave, z, seed)
