@@ -90,7 +90,12 @@ def _rejuvenated(
     made[:, 3] = share * rich
     made[:, 4] = 1 - share
     blend = mixture * (1 - distant[:, None]) + made * distant[:, None]
-    blend[:, :2] = mixture[:, :2] + 1e-9 * np.array([0.3, 0.7])
+    bursting = rng.beta(0.8, 0.8, num_sources)
+    youngest = mixture[:, :2] + 1e-9 * np.array([0.3, 0.7])
+    youngest /= youngest.sum(axis=1, keepdims=True)
+    blend[:, 0] = youngest[:, 0] * (1 - distant) + bursting * distant
+    blend[:, 1] = 1 - blend[:, 0]
+    blend[:, :2] *= 1e-6
     blend[:, 4] += 1e-3
     return blend
 
