@@ -15,6 +15,7 @@ from ojala.sky import desi_side, jpas_side, legacy_side
 from ojala.sky.catalogue_rows import rows_of
 from ojala.sky.fibres import Fibres
 from ojala.sky.footprint import Cell, photsys, places, reddening, tile_of
+from ojala.sky.hosts import host_masses
 from ojala.sky.light import FIELD_STEP, BandLight, joined, lights
 from ojala.sky.population import SAMPLES, Sample, draw, merged
 from ojala.sky.sky_config import SkyConfig
@@ -67,6 +68,8 @@ def make(config: SkyConfig, out: Path, cell: Cell) -> Made:
 def _placed(config: SkyConfig, cell: Cell, samples: Sequence[Sample], ebv: float) -> Columns:
     """The truth of the sources of a cell, DESI's first, with their places and names."""
     sources = merged(samples)
+    for name, values in host_masses(sources).items():
+        sources[name] = np.where(np.isfinite(sources[name]), sources[name], values)
     num_sources = len(sources["z"])
     rng = generator(config.seed, cell.healpix, Stream.PLACES)
     ra, dec = places(rng, num_sources, cell.healpix)

@@ -29,7 +29,7 @@ SAMPLES: dict[str, tuple[ModuleType, str, str]] = {
 LABELLED = (
     *("LOGM", "LOGSFR", "HALPHA_CONT", "HBETA_CONT", "OII_3727_EW", "OIII_5007_EW"),
     *("HBETA_4861_EW", "HALPHA_6562_EW", "NII_6584_EW", "TEFF", "LOGG", "FEH", "ALPHAFE"),
-    *("LOGMBH", "host_fraction", "broad_fraction"),
+    *("LOGMBH", "LOGL3000", "host_fraction", "host_young", "broad_fraction"),
 )
 """Numbers that some class has and others lack; every merged table has them all."""
 

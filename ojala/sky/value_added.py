@@ -30,6 +30,9 @@ CIGALE_FAILURES, STAR_FAILURES = 0.01, 0.02
 MASS_ERROR, RATE_ERROR = 0.08, 0.20
 """Errors of log mass and log SFR from five bands at infinite S/N, dex (Siudek et al. 2024)."""
 
+OUTSHONE_ERROR = 0.3
+"""Additional error of both where a quasar outshines the galaxy, dex."""
+
 BLACK_HOLE_SPAN = (0.6, 1.6)
 """Redshifts of the black-hole mass catalogue (Mg II in the spectrum with Fe II on both sides)."""
 
@@ -77,9 +80,10 @@ def cigale(rng: np.random.Generator, truth: Columns, legacy: Columns) -> Columns
     but name: its error grows as the specific rate falls.
     """
     faint = 1 / np.clip(legacy["FLUX_R"] * np.sqrt(legacy["FLUX_IVAR_R"]), 1, None)
+    outshone = np.where(truth["spectype"] == "QSO", OUTSHONE_ERROR, 0)
     specific = np.clip(-10.5 - (truth["LOGSFR"] - truth["LOGM"]), 0, 3)
-    columns = _measured(rng, "LOGM", truth["LOGM"], np.hypot(MASS_ERROR, 1.5 * faint))
-    rate_err = np.hypot(RATE_ERROR + 0.25 * specific, 3 * faint)
+    columns = _measured(rng, "LOGM", truth["LOGM"], np.hypot(MASS_ERROR + outshone, 1.5 * faint))
+    rate_err = np.hypot(RATE_ERROR + outshone + 0.25 * specific, 3 * faint)
     columns |= _measured(rng, "LOGSFR", truth["LOGSFR"], rate_err)
     failed = rng.random(len(faint)) < CIGALE_FAILURES
     return {name: np.where(failed, np.nan, values) for name, values in columns.items()}

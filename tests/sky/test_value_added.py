@@ -24,7 +24,8 @@ def test_labels_scatter_by_their_errors_about_the_truth():
         "ALPHAFE": rng.normal(0.2, 0.1, NUM),
     }
     flux, ivar = np.full(NUM, 10.0), np.full(NUM, 1.0)
-    labels = value_added.cigale(rng, truth, {"FLUX_R": flux, "FLUX_IVAR_R": ivar})
+    classes = {"spectype": np.full(NUM, "GALAXY")}
+    labels = value_added.cigale(rng, truth | classes, {"FLUX_R": flux, "FLUX_IVAR_R": ivar})
     labels |= value_added.mws(rng, truth, np.full(NUM, 10.0))
     for name in truth:
         found = pulls(labels, truth, name)
