@@ -12,6 +12,7 @@ from __future__ import annotations
 import bz2
 import os
 import pickle
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import distribution, version
@@ -156,12 +157,14 @@ def atmospheres(name: str) -> Grid:
     The package's file is condensed once into ``cache_directory()``.
     """
     path = cache_directory() / f"{name}-{version('SEDFit')}-{LAYOUT}.npz"
-    if not path.exists():
-        parameters, log_flux = _condense(name)
-        with written_whole(path) as partial:
-            np.savez(partial, parameters=parameters, log_flux=log_flux)
-    with np.load(path) as stored:
-        return _grid(stored["parameters"], stored["log_flux"].astype(np.float32) / MILLIDEX)
+    if path.exists():
+        with np.load(path) as stored:
+            return _grid(stored["parameters"], stored["log_flux"])
+    parameters, log_flux = _condense(name)
+    # Where nothing can be kept, the next process condenses again: seconds, not an error.
+    with suppress(OSError), written_whole(path) as partial:
+        np.savez(partial, parameters=parameters, log_flux=log_flux)
+    return _grid(parameters, log_flux)
 
 
 def cache_directory() -> Path:
@@ -194,12 +197,12 @@ def _used(name: str, parameters: Array) -> NDArray[np.bool_]:
     return np.ones(len(teff), dtype=bool)
 
 
-def _grid(parameters: Array, log_flux: NDArray[np.float32]) -> Grid:
+def _grid(parameters: Array, millidex: NDArray[np.int16]) -> Grid:
     axes = tuple(np.unique(column) for column in parameters.T)
     nodes = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
     shape = nodes.shape[:-1]
     nearest = cKDTree(_scaled(parameters)).query(_scaled(nodes.reshape(-1, 4)))[1]
-    return Grid(log_flux, axes, nearest.reshape(shape))
+    return Grid(millidex.astype(np.float32) / MILLIDEX, axes, nearest.reshape(shape))
 
 
 def _scaled(parameters: Array) -> Array:

@@ -31,6 +31,9 @@ LIMITS = {"qso": ("r", 16.0, 23.0), "field": ("i", 15.0, 22.7)}
 FADING = 22.5
 """r beyond which DESI's targets lose quasars (Chaussidon et al. 2023), all of them by 23.2."""
 
+RESOLVED = 0.8
+"""Share of quasars with a visible host that DESI observes, as bright galaxies."""
+
 BAND_EDGES = {"r": (5650.0, 7150.0), "i": (6900.0, 8250.0)}
 """Angstrom: a top-hat that stands for the band when sources are selected."""
 
@@ -204,6 +207,6 @@ def _selected(truth: Columns, sample: str) -> NDArray[np.bool_]:
     inside = (magnitude > bright) & (magnitude < faint)
     if sample == "qso":
         chance = np.clip((23.2 - magnitude) / (23.2 - FADING), 0, 1)
-        chance = np.where(truth["r_half"] > 0.3, 0.5 * chance, chance)
+        chance = np.where(truth["r_half"] > 0.3, RESOLVED * chance, chance)
         inside &= uniforms(truth["seed"], 1, stream=30)[:, 0] < chance
     return np.asarray(inside)

@@ -96,6 +96,35 @@ def test_cache_is_where_the_environment_says(tmp_path, monkeypatch):
     assert atmospheres.cache_directory() == tmp_path / "here"
 
 
+@pytest.fixture
+def condensations(monkeypatch):
+    """A tiny package file, and how often it was condensed."""
+    names = []
+
+    def condense(name):
+        names.append(name)
+        nodes = np.array([(t, g, 0.0, 0.0) for t in (4000.0, 5000.0) for g in (4.0, 5.0)])
+        return nodes, np.tile(np.arange(4, dtype=np.int16)[:, None], (1, len(atmospheres.WAVE)))
+
+    monkeypatch.setattr(atmospheres, "_condense", condense)
+    return names
+
+
+def test_a_grid_is_condensed_once(tmp_path, monkeypatch, condensations):
+    monkeypatch.setenv("OJALA_CACHE", str(tmp_path / "cache"))
+    first, second = (atmospheres.atmospheres.__wrapped__("coelho") for _ in range(2))
+    assert condensations == ["coelho"]
+    np.testing.assert_array_equal(first.log_flux, second.log_flux)
+    np.testing.assert_array_equal(first.model, second.model)
+    assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".npz"]
+
+
+def test_nowhere_to_keep_a_grid_is_no_error(tmp_path, monkeypatch, condensations):
+    (tmp_path / "file").write_text("not a directory")
+    monkeypatch.setenv("OJALA_CACHE", str(tmp_path / "file" / "cache"))
+    assert atmospheres.atmospheres.__wrapped__("coelho").log_flux.shape[0] == 4
+
+
 def test_hydrogen_lines_of_white_dwarfs_are_broad_and_strongest_near_13000_k():
     teff = np.array([7000.0, 13_000.0, 40_000.0])
     hydrogen = white_dwarfs.surface_flux(teff, np.full(3, 8.0), np.zeros(3, dtype=bool))
