@@ -6,6 +6,7 @@ quantities.ecsv gives it. What is missing is NaN; the row stays.
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from ojala.milky_way import transmission
 from ojala.quantities import quantities
@@ -68,13 +70,15 @@ def read_labels(directory: str | Path, targetid: NDArray[np.int64]) -> Labels:
     Raises ValueError as the readers do, and for a source that comes twice in one kind of
     catalogue within one survey and program.
     """
+    found = [(kind, path) for kind, paths in catalogues(directory).items() for path in paths]
+    bar = tqdm(found, desc="labels", unit="catalogue", leave=False, disable=not sys.stderr.isatty())
+    pieces: dict[str, list[Columns]] = defaultdict(list)
+    for kind, path in bar:
+        pieces[kind].append(READERS[kind](path, targetid))
     tables: dict[Group, list[Columns]] = defaultdict(list)
-    for kind, paths in catalogues(directory).items():
-        pieces = [READERS[kind](path, targetid) for path in paths]
-        if not pieces:
-            continue
-        whole = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
-        names = ", ".join(str(path) for path in paths)
+    for kind, parts in pieces.items():
+        whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        names = ", ".join(str(path) for known, path in found if known == kind)
         for group, table in _by_group(whole):
             _check_unique(table["targetid"], group, names)
             tables[group].append(table)

@@ -90,5 +90,8 @@ def _tiles(hdu: Any, stored: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDAr
     heap = first + header.get("THEAP", header["NAXIS1"] * header["NAXIS2"])
     pointers = stored[first : first + header["NAXIS1"] * header["NAXIS2"]]
     kind = ">i8" if "Q" in header["TFORM1"] else ">i4"
-    lengths, offsets = pointers.view(kind).reshape(header["NAXIS2"], -1)[:, :2].T
+    words = pointers.view(kind).reshape(
+        header["NAXIS2"], header["NAXIS1"] // np.dtype(kind).itemsize
+    )
+    lengths, offsets = words[:, :2].T
     return heap + offsets.astype(np.int64), lengths.astype(np.int64)

@@ -6,6 +6,7 @@ highest signal-to-noise ratio among those with nothing else against them.
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from ojala.shards import Columns
 from ojala.surveys.desi import Fibermap, read_fibermap, read_redrock, read_tsnr2
@@ -85,7 +87,8 @@ def find_repeats(files: Sequence[Pair]) -> Repeats:
     files.
     """
     ids, where, groups = [], [], []
-    for position, pair in enumerate(files):
+    bar = tqdm(files, desc="sources", unit="coadd", leave=False, disable=not sys.stderr.isatty())
+    for position, pair in enumerate(bar):
         fibermap = read_fibermap(pair.coadd, ["TARGETID", "OBJTYPE"])
         target = (fibermap.columns["OBJTYPE"] == "TGT") & (fibermap.columns["TARGETID"] > 0)
         ids.append(fibermap.columns["TARGETID"][target])
