@@ -25,8 +25,8 @@ from ojala.sky.lines import add_line, add_lines, rest_waves
 Floats = NDArray[np.float64]
 Columns = dict[str, NDArray[Any]]
 
-BLOCK = 512
-"""Sources rendered at once."""
+BLOCK = 128
+"""Sources rendered at once: few enough to stay in the processor's cache."""
 
 REDSHIFT_STEP, MASS_STEP = 0.03, 0.1
 TRIALS = 40

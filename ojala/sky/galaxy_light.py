@@ -72,16 +72,25 @@ def continuum(truth: Columns, wave: ArrayLike) -> NDArray[np.float32]:
     )
     rest_wave = stars.wave[needed]
     scale = (1e17 / sphere_area(z) / (1 + z))[:, None]
-    rest = (stellar_masses(truth) * scale) @ stars.luminosity[:, needed]
+    rest = _combined(stellar_masses(truth) * scale, stars.luminosity[:, needed])
     curve = attenuation_curve(rest_wave, truth["dust_slope"][:, None])
     rest *= np.exp(-0.4 * np.log(10) * truth["ebv_dust"][:, None] * curve)
     rest *= 1 - truth["enhancement"][:, None] * abundance_features()[needed]
-    rest += (glows(truth) * scale) @ glow_spectra()[:, needed]
+    rest += _combined(glows(truth) * scale, glow_spectra()[:, needed])
     spectra = np.empty((len(z), len(wave)), dtype=np.float32)
     log_rest, log_wave = np.log(rest_wave), np.log(wave)
     for row, shift in enumerate(np.log1p(z)):
         spectra[row] = np.interp(log_wave, log_rest + shift, rest[row])
     return spectra
+
+
+def _combined(weights: Floats, spectra: Floats) -> Floats:
+    """Weighted sums of spectra, the same to the bit in blocks of any size (unlike a product)."""
+    total = np.zeros((len(weights), spectra.shape[1]))
+    for weight, spectrum in zip(weights.T, spectra, strict=True):
+        if np.any(weight):
+            total += weight[:, None] * spectrum
+    return total
 
 
 def continuum_at(truth: Columns, line: str) -> Floats:

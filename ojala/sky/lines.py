@@ -56,7 +56,7 @@ def add_line(
     inside = np.clip(pixels, 0, len(edges) - 1)
     below = ndtr((edges[inside] - centre[rows, None]) / width[rows, None])
     share = np.diff(below, axis=1) / np.maximum(np.diff(edges[inside], axis=1), 1e-9)
-    row, column = np.nonzero(share)
+    row, column = np.nonzero((share != 0) & (pixels[:, :-1] < last[rows, None]))
     spectra[rows[row], pixels[row, column]] += (share * line_flux[rows, None])[row, column]
 
 
