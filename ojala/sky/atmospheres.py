@@ -202,7 +202,8 @@ def _grid(parameters: Array, millidex: NDArray[np.int16]) -> Grid:
     nodes = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
     shape = nodes.shape[:-1]
     nearest = cKDTree(_scaled(parameters)).query(_scaled(nodes.reshape(-1, 4)))[1]
-    return Grid(millidex.astype(np.float32) / MILLIDEX, axes, nearest.reshape(shape))
+    log_flux = (millidex / MILLIDEX).astype(np.float32)
+    return Grid(log_flux, axes, nearest.reshape(shape))
 
 
 def _scaled(parameters: Array) -> Array:
