@@ -248,6 +248,8 @@ def _integrals(flux: Floats, ivar: Floats | None, matrix: ResponseMatrix) -> Sum
 
 def _coverage(lost: NDArray[np.intp], num_spectra: int, matrix: ResponseMatrix) -> Floats:
     """Share of each band over the pixels with data; ``lost`` counts pixels through all spectra."""
+    if not len(lost):
+        return np.broadcast_to(matrix.coverage, (num_spectra, len(matrix.bands)))
     num_wave = len(matrix.wave)
     starts = np.searchsorted(lost, np.arange(num_spectra + 1) * num_wave)
     missing = csr_array(
