@@ -1,13 +1,13 @@
 """Stage crossmatch: test and validation sets, and the sources that leave training."""
 
 from ojala import crossmatch as match
-from pipelines import params, stage
+from pipelines import params, paths, stage
 
 
 def crossmatch() -> None:
     """Mocks and J-PAS table to data/crossmatch."""
     config = params.section("crossmatch", match.CrossmatchConfig)
-    counts = match.crossmatch("data/mocks", "data/jpas", "data/crossmatch", config)
+    counts = match.crossmatch(paths.MOCKS, paths.JPAS, paths.CROSSMATCH, config)
     stage.report("crossmatch", counts)
 
 

@@ -1,16 +1,21 @@
-"""Where a result comes from: digests of its data, of a bundle, and the commit of the code."""
+"""Where a result comes from: digests of its data, parameters and code, and the commit."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ruamel.yaml import YAML
 
+ROOT = Path(__file__).parents[1]
 
-def data_digests(paths: list[str], lock: str | Path = "dvc.lock") -> dict[str, str]:
+
+def data_digests(paths: Sequence[str], lock: str | Path = "dvc.lock") -> dict[str, str]:
     """DVC's digest of each path, as the last stage that wrote or read it recorded it.
 
     A path that DVC has not recorded is left out, as are all of them where there is no lock file.
@@ -18,21 +23,25 @@ def data_digests(paths: list[str], lock: str | Path = "dvc.lock") -> dict[str, s
     lock = Path(lock)
     stages = YAML(typ="safe").load(lock)["stages"] if lock.exists() else {}
     known: dict[str, str] = {}
-    for kind in ("deps", "outs"):  # what a stage wrote outlives what another one read before
+    for kind in ("deps", "outs"):  # what a stage wrote counts more than what another one once read
         for stage in stages.values():
             known |= {entry["path"]: entry["md5"] for entry in stage.get(kind, ())}
     return {path: known[path] for path in paths if path in known}
 
 
-def directory_digest(directory: str | Path) -> str:
-    """SHA-256 of a directory: of the names and the content of its files, whatever their dates."""
-    directory = Path(directory)
-    whole = hashlib.sha256()
-    for path in sorted(directory.rglob("*")):
-        if path.is_file():
-            content = hashlib.sha256(path.read_bytes()).hexdigest()
-            whole.update(f"{path.relative_to(directory).as_posix()} {content}\n".encode())
-    return whole.hexdigest()
+def inputs_digest(data: Mapping[str, str], parameters: Mapping[str, Any]) -> str:
+    """SHA-256 of all that a training depends on: data, parameters and the library's code."""
+    code = hashlib.sha256()
+    for path in sorted((ROOT / "ojala").rglob("*.py")):
+        code.update(path.read_bytes())
+    content = {"data": dict(data), "parameters": dict(parameters), "code": code.hexdigest()}
+    return parameters_digest(content)
+
+
+def parameters_digest(parameters: Mapping[str, Any]) -> str:
+    """SHA-256 of nested parameters, whatever the order of their keys."""
+    text = json.dumps(parameters, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def git_commit() -> str:

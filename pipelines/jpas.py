@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from ojala.jpas_table import table, write
 from ojala.rejects import Rejects
-from pipelines import params, stage
+from pipelines import params, paths, stage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +27,8 @@ def jpas() -> None:
     files = params.section("data", params.DataConfig)
     rejects = Rejects()
     blocks = table(files.jpas, files.legacy, rejects, min_bands=config.min_bands)
-    num_rows = write(blocks, "data/jpas")
-    rejects.write("data/jpas_rejects.parquet")
+    num_rows = write(blocks, paths.JPAS)
+    rejects.write(paths.JPAS_REJECTS)
     stage.report(
         "jpas",
         {

@@ -6,9 +6,7 @@ from ojala.mocks import MocksConfig
 from ojala.mocks_table import write, write_table
 from ojala.rejects import Rejects
 from ojala.surveys import release
-from pipelines import params, stage
-
-OUT, REJECTS = "data/mocks", "data/mocks_rejects.parquet"
+from pipelines import params, paths, stage
 
 
 def mocks() -> None:
@@ -17,11 +15,12 @@ def mocks() -> None:
     files = params.section("data", params.DataConfig)
     if files.source == "release":
         rejects = Rejects()
-        num_rows = write_table(release.mocks(files.desi, rejects), OUT)
-        rejects.write(REJECTS)
+        num_rows = write_table(release.mocks(files.desi, rejects), paths.MOCKS)
+        rejects.write(paths.MOCKS_REJECTS)
         stage.report("mocks", {"num_rows": num_rows, "rejects": rejects.counts()})
     else:
-        stage.report("mocks", asdict(write(files.desi, OUT, REJECTS, config)))
+        summary = write(files.desi, paths.MOCKS, paths.MOCKS_REJECTS, config)
+        stage.report("mocks", asdict(summary))
 
 
 if __name__ == "__main__":

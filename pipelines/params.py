@@ -22,7 +22,10 @@ SECTIONS = {
     "mocks": "ojala.mocks:MocksConfig",
     "jpas": "pipelines.jpas:JpasConfig",
     "crossmatch": "ojala.crossmatch:CrossmatchConfig",
+    "noise": "pipelines.noise:NoiseConfig",
     "weights": "ojala.sampling:WeightsConfig",
+    "train": "ojala.train:TrainConfig",
+    "cluster": "pipelines.cluster:ClusterConfig",
 }
 """Where the dataclass of each section stands; imported only by who reads the section."""
 

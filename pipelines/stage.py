@@ -6,12 +6,10 @@ import json
 import math
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from ojala.writing import written_whole
-
-REPORTS = Path("reports")
+from pipelines import paths
 
 
 def run(stage: Callable[[], None]) -> None:
@@ -25,7 +23,7 @@ def run(stage: Callable[[], None]) -> None:
 def report(name: str, counts: Mapping[str, Any]) -> None:
     """Write ``reports/NAME.json``: what DVC shows and compares. NaN becomes null."""
     text = json.dumps(_with_nulls(counts), indent=2, sort_keys=True, allow_nan=False)
-    with written_whole(REPORTS / f"{name}.json") as partial:
+    with written_whole(paths.REPORTS / f"{name}.json") as partial:
         partial.write_text(text + "\n")
 
 

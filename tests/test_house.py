@@ -122,7 +122,19 @@ def tables_read_by(path):
 
 
 # What carries a stage without entering what it computes.
-CARRIERS = {ROOT / "pipelines/params.py", ROOT / "pipelines/stage.py", ROOT / "ojala/writing.py"}
+CARRIERS = {
+    ROOT / name
+    for name in (
+        "ojala/writing.py",
+        "pipelines/cluster.py",
+        "pipelines/digests.py",
+        "pipelines/params.py",
+        "pipelines/paths.py",
+        "pipelines/stage.py",
+        "pipelines/tracking.py",
+    )
+}
+CARRIER_SECTIONS = {"cluster"}
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -145,7 +157,7 @@ def test_stages_read_only_declared_parameters():
         text = (ROOT / "pipelines" / f"{stage}.py").read_text()
         read = set(re.findall(r'section\(\s*"(\w+)"', text))
         declared = {str(name).partition(".")[0] for name in entry.get("params", [])}
-        assert read == declared, stage
+        assert read - CARRIER_SECTIONS == declared, stage
 
 
 def test_no_traces_of_a_machine():

@@ -1,0 +1,62 @@
+"""Stage noise: J-PAS errors and missing bands for the mocks, from similar J-PAS sources."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ojala.bundle import Bundle
+from ojala.noise import PERTURBED, DonorConfig, Floats, noisy_table
+from ojala.predict import Predictor
+from ojala.shards import Columns
+from ojala.train import TrainConfig
+from pipelines import cluster, digests, learning, params, paths, stage
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoiseConfig:
+    """How the noise of J-PAS comes to the mocks (Section 2.3).
+
+    donors: how a source's donor is chosen; embedding: the training of the model on J-PAS fluxes
+        alone in whose embedding sources are similar
+    """
+
+    donors: DonorConfig
+    embedding: TrainConfig
+
+
+def noise() -> None:
+    """Write data/noise: the mocks with J-PAS noise."""
+    config = params.section("noise", NoiseConfig)
+    predictor = _embedding(config.embedding)
+
+    def embed(columns: Columns) -> Floats:
+        return predictor.embed(columns, context=PERTURBED)
+
+    stage.report("noise", noisy_table(paths.MOCKS, paths.JPAS, paths.NOISE, embed, config.donors))
+
+
+def _embedding(config: TrainConfig) -> Predictor:
+    """A model of J-PAS fluxes alone."""
+    settings = {
+        "config": config,
+        "table": str(paths.JPAS.resolve()),
+        "labelled": False,
+        "jpas": None,
+        "tokens": PERTURBED,
+    }
+    machines = params.section("cluster", cluster.ClusterConfig)
+    inputs = digests.inputs_digest(digests.data_digests([str(paths.JPAS)]), asdict(config))
+    with tempfile.TemporaryDirectory() as kept:
+        last = Path(kept) / "last"
+        name = f"noise-{inputs[:16]}"
+        reports = cluster.train(learning.learn, settings, machines, name=name, last_checkpoint=last)
+        for _ in learning.shown(reports, config.num_epochs):
+            pass
+        model, scaling = learning.learnt(last, config)
+    return Predictor(Bundle(model=model, scaling=scaling, provenance={}, digest=""))
+
+
+if __name__ == "__main__":
+    stage.run(noise)

@@ -1,0 +1,18 @@
+"""What each stage leaves, relative to the root of the project; the outs of dvc.yaml."""
+
+from pathlib import Path
+
+SIMULATED = Path("data/simulated")
+MOCKS = Path("data/mocks")
+MOCKS_REJECTS = Path("data/mocks_rejects.parquet")
+JPAS = Path("data/jpas")
+JPAS_REJECTS = Path("data/jpas_rejects.parquet")
+CROSSMATCH = Path("data/crossmatch")
+NOISE = Path("data/noise")
+WEIGHTS = Path("data/weights")
+BUNDLE = Path("models/ojala")
+RUN = Path("models/run.json")
+REGISTERED = Path("models/registered.json")
+VAC = Path("data/vac")
+REPORTS = Path("reports")
+FIGURES = REPORTS / "figures"

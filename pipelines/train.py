@@ -1,0 +1,67 @@
+"""Stage train: the weighted mocks and J-PAS to a bundle, as a run of MLflow on a Ray cluster."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ojala import __version__, bundle
+from ojala.train import TrainConfig
+from ojala.writing import written_whole
+from pipelines import cluster, digests, learning, params, paths, stage, tracking
+
+
+def train() -> None:
+    """Write models/ojala, and models/run.json: the run and the digest of what it made."""
+    config = params.section("train", TrainConfig)
+    machines = params.section("cluster", cluster.ClusterConfig)
+    data = digests.data_digests([str(paths.WEIGHTS), str(paths.JPAS)])
+    with (
+        tracking.run("train", params.read(), data) as run_id,
+        tempfile.TemporaryDirectory() as kept,
+    ):
+        reports = cluster.train(
+            learning.learn,
+            _settings(config),
+            machines,
+            name=f"train-{digests.inputs_digest(data, asdict(config))[:16]}",
+            last_checkpoint=Path(kept),
+        )
+        last: dict[str, Any] = {}
+        for report in learning.shown(reports, config.num_epochs):
+            last = dict(report)
+            tracking.log_metrics(run_id, last, last["epoch"])
+        model, scaling = learning.learnt(Path(kept), config)
+        digest = bundle.save(paths.BUNDLE, model, scaling, _provenance(run_id, data))
+        tracking.log_files(run_id, paths.BUNDLE, "bundle")
+    with written_whole(paths.RUN) as partial:
+        partial.write_text(json.dumps({"run_id": run_id, "digest": digest}, indent=1) + "\n")
+    stage.report("train", last)
+
+
+def _settings(config: TrainConfig) -> dict[str, Any]:
+    return {
+        "config": config,
+        "table": str(paths.WEIGHTS.resolve()),
+        "labelled": True,
+        "jpas": str(paths.JPAS.resolve()),
+        "tokens": None,
+    }
+
+
+def _provenance(run_id: str, data: dict[str, str]) -> dict[str, Any]:
+    return {
+        "ojala_version": __version__,
+        "git_commit": digests.git_commit(),
+        "run_id": run_id,
+        "params_digest": digests.parameters_digest(params.read()),
+        "data_source": params.section("data", params.DataConfig).source,
+        "data": data,
+    }
+
+
+if __name__ == "__main__":
+    stage.run(train)

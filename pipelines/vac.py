@@ -1,0 +1,74 @@
+"""Stage vac: predictions for every J-PAS source, as a catalogue with units and provenance."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ojala import bundle
+from ojala.cosmology import COSMOLOGY
+from ojala.derived import derived
+from ojala.predict import Predictor
+from ojala.shards import Columns, as_table, columns_of, jpas_schema, read_table
+from ojala.vac import write_vac
+from pipelines import paths, stage
+
+
+def vac() -> None:
+    """Write data/vac: a row per source that J-PAS gave, also of those that were set aside."""
+    opened = bundle.load(paths.BUNDLE)
+    table = read_table(paths.JPAS)
+    predicted = Predictor(opened).predict(table)
+    predicted |= derived(predicted, columns_of(table)["AUTO_iSDSS"])
+    rejects = pq.read_table(paths.JPAS_REJECTS)
+    reason = np.array([""] * len(table) + rejects["reason"].to_pylist())
+    columns = columns_of(pa.concat_tables([table, _keys(rejects)])) | {"REJECTED": reason}
+    columns |= {name: _padded(values, len(rejects)) for name, values in predicted.items()}
+    write_vac(paths.VAC, columns, _provenance(opened))
+    counts = {"rows": len(reason), "predicted": len(table), "rejected": len(rejects)}
+    stage.report("vac", counts | _classes(predicted))
+
+
+def _keys(rejects: pa.Table) -> pa.Table:
+    """Rows of the J-PAS table for the sources that were set aside: their keys alone."""
+    keys = [source.split("-") for source in rejects["source_id"].to_pylist()]
+    tile_id, number = np.array(keys, dtype=np.int32).reshape(-1, 2).T
+    return as_table({"tile_id": tile_id, "number": number}, jpas_schema())
+
+
+def _padded(values: np.ndarray, num_missing: int) -> np.ndarray:
+    """Values with as many missing ones at the end."""
+    missing = "" if values.dtype.kind in "OU" else np.nan
+    return np.concatenate([values, np.full(num_missing, missing, dtype=values.dtype)])
+
+
+def _classes(predicted: Columns) -> dict[str, int]:
+    names, counts = np.unique(predicted["CLASS"].astype(str), return_counts=True)
+    return {f"class_{name}": int(count) for name, count in zip(names, counts, strict=True)}
+
+
+def _provenance(opened: bundle.Bundle) -> dict[str, str]:
+    registered = json.loads(paths.REGISTERED.read_text())
+    made = opened.provenance
+    return {
+        "ojala_version": made["ojala_version"],
+        "git_commit": made["git_commit"],
+        "model_name": registered["name"],
+        "model_version": registered["version"],
+        "run_id": made["run_id"],
+        "bundle_digest": opened.digest,
+        "params_digest": made["params_digest"],
+        "mocks_digest": made["data"].get("data/weights", ""),
+        "jpas_digest": made["data"].get("data/jpas", ""),
+        "data_source": made["data_source"],
+        "cosmology": f"flat LCDM, H0 = {COSMOLOGY.H0.value:g}, Om = {COSMOLOGY.Om0:g}",
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+if __name__ == "__main__":
+    stage.run(vac)
