@@ -15,6 +15,7 @@ from ojala import __version__
 
 COMMANDS = {
     "simulate": ("ojala.sky.survey", "a simulated sky in the formats of DESI, J-PAS and Legacy"),
+    "sky-figures": ("ojala.sky.pictures", "figures of a simulated sky"),
     "mocks": ("ojala.mocks_table", "mock photometry and labels from DESI spectra"),
     "jpas": ("ojala.jpas_table", "the J-PAS table, without labels"),
     "fetch-desi": ("ojala.surveys.desi_files", "public DESI DR1 files"),

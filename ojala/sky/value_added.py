@@ -30,6 +30,9 @@ CIGALE_FAILURES, STAR_FAILURES = 0.01, 0.02
 MASS_ERROR, RATE_ERROR = 0.08, 0.20
 """Errors of log mass and log SFR from five bands at infinite S/N, dex (Siudek et al. 2024)."""
 
+HIGHEST_GRAVITY = 6.0
+"""log g beyond which RVSpecFit has no templates: it cannot fit white dwarfs."""
+
 OUTSHONE_ERROR = 0.3
 """Additional error of both where a quasar outshines the galaxy, dex."""
 
@@ -101,6 +104,7 @@ def mws(rng: np.random.Generator, truth: Columns, snr: Floats) -> Columns:
     for name, size in (("LOGG", 0.12), ("FEH", 0.10), ("ALPHAFE", 0.08)):
         columns |= _measured(rng, name, truth[name], size * worse * hot)
     failed = rng.random(len(snr)) < STAR_FAILURES + 0.5 * (snr < 1)
+    failed |= truth["LOGG"] > HIGHEST_GRAVITY
     return {name: np.where(failed, np.nan, values) for name, values in columns.items()}
 
 
