@@ -14,6 +14,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PYTHONNOUSERSITE := 1
 export RAY_USAGE_STATS_ENABLED := 0
 export MLFLOW_DISABLE_TELEMETRY := true
+export MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR := false
 export BENTOML_DO_NOT_TRACK := true
 export BENTOML_HOME ?= $(CURDIR)/.bentoml
 
@@ -57,6 +58,8 @@ test: lint type ## all that must hold: lint, types, tests
 repro: $(INSTALLED) ## the whole of OJALA, from survey files to a registered model and a catalogue
 	python -m pipelines.params params.yaml
 	dvc repro
+	@# What DVC took from its cache MLflow may not know of: this registers it, or does nothing.
+	python -m pipelines.register
 
 ui: $(INSTALLED) ## the MLflow UI: runs side by side, registered versions
 	mlflow ui --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db} --port $${PORT:-5000}

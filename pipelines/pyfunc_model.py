@@ -22,8 +22,9 @@ class BundleModel(PythonModel):  # type: ignore[misc]
         """Open the bundle that was stored with the version."""
         self.predictor = Predictor(bundle.load(context.artifacts["bundle"]))
 
-    # MLflow reads a signature from the annotations of this method: it has its own already.
-    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    def predict(
+        self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None
+    ) -> pd.DataFrame:
         """Columns with the released names in, missing values NaN; the Predictor's columns out."""
         columns = {name: model_input[name].to_numpy() for name in model_input.columns}
         return pd.DataFrame(self.predictor.predict(columns, (params or {}).get("queries")))

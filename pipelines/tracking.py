@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 import warnings
@@ -54,6 +55,8 @@ def uri() -> str:
 
 def client() -> mlflow.MlflowClient:
     """A client of the tracking server and its registry."""
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     mlflow.set_tracking_uri(uri())
     return mlflow.MlflowClient()
 
