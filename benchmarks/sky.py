@@ -65,9 +65,8 @@ def whole_sky(config, out, num_workers):
     print(f"{peak:9.2f} GiB peak memory of one process")
     print(f"{size / GIB:9.2f} GiB on disk, {size / counts['sources'] / 1e3:.1f} kB per source")
     scale = MILLION / counts["sources"]
-    print(
-        f"a million such sources: {used * scale / 3600:.2f} core hours, {size * scale / GIB:.0f} GiB"
-    )
+    hours, disk = used * scale / 3600, size * scale / GIB
+    print(f"a million such sources: {hours:.2f} core hours, {disk:.0f} GiB")
 
 
 def one_sample(name, num_sources=500):
