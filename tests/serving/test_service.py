@@ -1,0 +1,119 @@
+"""The service says what the Predictor says, says who said it, and refuses what it cannot read."""
+
+import numpy as np
+import pytest
+import torch
+from starlette.testclient import TestClient
+from toy_sky import toy_table
+
+from ojala import bundle
+from ojala.model.ojala import Ojala
+from ojala.model.presets import preset
+from ojala.predict import Predictor
+from ojala.quantities import MORPHTYPES, observations
+from ojala.resident import measured_scaling
+from ojala.shards import columns_of
+
+
+@pytest.fixture(scope="module")
+def bundle_path(tmp_path_factory):
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("models") / "ojala"
+    scaling = measured_scaling(toy_table(200))
+    bundle.save(path, Ojala(preset("demo")), scaling, {"run_id": "a run"})
+    return path
+
+
+@pytest.fixture(scope="module")
+def client(bundle_path):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OJALA_BUNDLE", str(bundle_path))
+        from serving.service import OjalaService
+
+        with TestClient(OjalaService.to_asgi()) as client:
+            yield client
+
+
+@pytest.fixture(scope="module")
+def catalogue():
+    table = toy_table(30, seed=2, labelled=False, missing=0.2)
+    return {name: values for name, values in columns_of(table).items() if name in observations()}
+
+
+def as_sources(catalogue):
+    rows = []
+    for i in range(len(catalogue["MAG_i"])):
+        row = {name: float(column[i]) for name, column in catalogue.items() if name != "MORPHTYPE"}
+        row = {name: None if np.isnan(value) else value for name, value in row.items()}
+        code = catalogue["MORPHTYPE"][i]
+        rows.append(row | {"MORPHTYPE": MORPHTYPES[code] if code >= 0 else None})
+    return rows
+
+
+def test_answers_are_those_of_the_predictor(client, bundle_path, catalogue):
+    opened = bundle.load(bundle_path)
+    expected = Predictor(opened).predict(catalogue)
+    response = client.post("/predict", json={"sources": as_sources(catalogue)})
+    assert response.status_code == 200, response.text
+    answer = response.json()
+    assert answer["model"] == {
+        "name": "ojala",
+        "version": "unregistered",
+        "digest": opened.digest,
+        "run_id": "a run",
+    }
+    for name, column in expected.items():
+        given = [row[name] for row in answer["predictions"]]
+        if column.dtype.kind == "O":
+            assert given == list(column)
+        else:
+            np.testing.assert_array_equal(np.array(given, dtype=np.float32), column)
+
+
+def test_only_what_is_asked_is_answered(client, catalogue):
+    asked = {"sources": as_sources(catalogue)[:1], "queries": ["Z_GAL"]}
+    (row,) = client.post("/predict", json=asked).json()["predictions"]
+    assert set(row) == {"Z_GAL", "Z_GAL_ERR"}
+
+
+@pytest.mark.parametrize(
+    ("request_body", "named"),
+    [
+        ({"sources": [{"MAG_i": 20.0, "J0379": 1.0}]}, "J0379"),
+        ({"sources": [{"J0378": 1.0}]}, "MAG_i"),
+        ({"sources": [{"MAG_i": None}]}, "MAG_i"),
+        ({"sources": [{"MAG_i": 99.0}]}, "MAG_i"),
+        ({"sources": [{"MAG_i": "20"}]}, "MAG_i"),
+        ({"sources": [{"MAG_i": 20.0, "MORPHTYPE": "PSX"}]}, "MORPHTYPE"),
+        ({"sources": []}, "sources"),
+        ({"sources": [{"MAG_i": 20.0}] * 10_001}, "sources"),
+        ({"sources": [{"MAG_i": 20.0}], "queries": ["Z"]}, "queries"),
+        ({"sources": [{"MAG_i": 20.0}], "queries": []}, "queries"),
+        ({"source": [{"MAG_i": 20.0}]}, "sources"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_by_name(client, request_body, named):
+    response = client.post("/predict", json=request_body)
+    assert response.status_code == 400
+    assert named in response.text
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity"])
+def test_a_number_that_is_none_is_refused(client, number):
+    body = f'{{"sources": [{{"MAG_i": 20.0, "J0378": {number}}}]}}'
+    response = client.post("/predict", content=body, headers={"Content-Type": "application/json"})
+    assert response.status_code == 400
+
+
+def test_health_tells_the_model_and_predicted_sources_are_counted(client, catalogue):
+    from serving.service import sources_predicted
+
+    def count():
+        (family,) = sources_predicted.collect()
+        return sum(sample.value for sample in family.samples if sample.name.endswith("_total"))
+
+    assert client.get("/readyz").status_code == 200
+    assert client.post("/health").json()["name"] == "ojala"
+    before = count()
+    client.post("/predict", json={"sources": as_sources(catalogue)[:3]})
+    assert count() == before + 3
