@@ -1,163 +1,138 @@
-"""Scores of one prediction pass against the truth, as the paper reports them.
+"""Scores of a model on a matched test set, as the paper reports them, nested by class.
 
-``scores`` gives a nested dictionary: class, galaxy and quasar redshifts, every other quantity,
-each with the number of objects behind it. Where fewer than MIN_OBJECTS sources can be scored the
-entry says NOT_ENOUGH: neither a crash nor a zero.
+``scores`` takes the predictions of every context (ojala/contexts.py) and gives one nested
+dictionary. Where too few sources can be scored an entry says NOT_ENOUGH. Dictionaries hold summary
+numbers; curves over magnitude, redshift or probability are lists.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ojala.metrics import (
-    balanced,
-    bias,
-    confusion_matrix,
-    coverage,
-    outlier_fraction,
-    redshift_error,
-    sigma_nmad,
-    weighted_f1,
+from ojala.bands import narrow_bands
+from ojala.calibration import calibration_of
+from ojala.classification import class_calibration, confusion, scores_of_counts
+from ojala.comparisons import (
+    HOST,
+    LINE_RATIOS,
+    LINES,
+    REDSHIFT_TOKENS,
+    Selected,
+    brighter_than,
+    comparisons,
+    redshift,
+    stated,
 )
-from ojala.quantities import CLASSES, quantities
+from ojala.contexts import TRAYS
+from ojala.curves import by_magnitude, by_redshift, f1_by_magnitude
+from ojala.diagram_scores import bpt_scores, whan_scores
+from ojala.evaluate_config import EvaluateConfig
+from ojala.metrics import residual_scores
+from ojala.quantities import CLASSES
 from ojala.shards import Columns
 
-Selected = NDArray[np.bool_]
-
-MIN_OBJECTS = 10
-NOT_ENOUGH = "not enough objects"
-OUTLIER_THRESHOLD = 0.15  # Sect. 4.2
-FAINT_LIMIT = 21.0  # i magnitude that the paper's summary numbers stop at
-STELLAR_LIMIT = 19.0  # i magnitude of the stellar parameters, Sect. 4.3
-
-REDSHIFTS = {"Z_GAL": "GALAXY", "Z_QSO": "QSO"}
-LINE_REDSHIFT_LIMIT = {  # Sect. 4.4: the line lies within the narrow bands
-    "HALPHA_6562_EW": 0.36,
-    "NII_6584_EW": 0.36,
-    "HALPHA_CONT": 0.36,
-    "HBETA_4861_EW": 0.8,
-    "OIII_5007_EW": 0.8,
-    "HBETA_CONT": 0.8,
-}
+TABLE_1 = (*LINES, *LINE_RATIOS)
+"""What is scored again with the bands hidden that hold lines."""
 
 
 def scores(
-    predicted: Columns, truth: Columns, *, faint_limit: float = FAINT_LIMIT
+    predictions: Mapping[str, Columns], truth: Columns, config: EvaluateConfig
 ) -> dict[str, Any]:
-    """Every score of sources brighter than ``faint_limit`` in i, and the class by magnitude.
+    """Every score of one test set.
 
-    predicted: the Predictor's columns; truth: columns of a matched set, row by row the same.
+    predictions: of ``contexts.predictions``; truth: the set's columns, row by row the same.
     """
-    bright = truth["MAG_i"] < faint_limit
+    predicted, limit = predictions["all"], config.faint_limit
+    bright = brighter_than(truth, limit)
     result: dict[str, Any] = {
         "num_sources": int(bright.sum()),
-        "faint_limit": faint_limit,
-        "class": class_scores(predicted, truth, bright),
-        "galaxy": redshift_scores(predicted, truth, bright, "Z_GAL"),
-        "qso": redshift_scores(predicted, truth, bright, "Z_QSO"),
-        "by_magnitude": by_magnitude(predicted, truth),
+        "class": scores_of_counts(confusion(predicted, truth, bright), config.min_objects),
+        **quantity_scores(predicted, truth, config),
+        "calibration": calibration(predicted, truth, config),
+        "by_magnitude": by_magnitude(predicted, truth, config),
+        "by_redshift": by_redshift(predicted, truth, config),
+        "missing_bands": missing_bands(predicted, truth, bright, config),
+        "hidden_bands": {
+            str(number): summary(predictions[f"hidden_{number}"], truth, bright, config)
+            for number in config.hidden_bands
+        },
+        "contexts": {
+            name: summary(predictions[name], truth, bright, config)
+            | {"by_magnitude": f1_by_magnitude(predictions[name], truth, config)}
+            for name in TRAYS
+        },
+        "lines_hidden": chosen(predictions["lines_hidden"], truth, config, ("galaxy",), TABLE_1),
+        "BB_zspec": chosen(predictions["BB_zspec"], truth, config, ("galaxy", "qso"), HOST),
     }
-    for quantity in quantities():
-        if quantity.kind == "continuous" and quantity.token not in REDSHIFTS:
-            result[quantity.token] = quantity_scores(predicted, truth, bright, quantity.token)
-    return result
-
-
-def class_scores(predicted: Columns, truth: Columns, selected: Selected) -> dict[str, Any]:
-    """Balanced completeness, purity and F1 of each class, and the weighted F1 (Eqs. 4-7)."""
-    selected = selected & (truth["SPECTYPE"] >= 0) & (predicted["CLASS"] != "")
-    true = truth["SPECTYPE"][selected]
-    codes = {name: code for code, name in enumerate(CLASSES)}
-    given = np.array([codes[name] for name in predicted["CLASS"][selected]], dtype=int)
-    counts = confusion_matrix(true, given, len(CLASSES))
-    enough = counts.sum(axis=1) >= MIN_OBJECTS
-    measures = balanced(counts)
-    result: dict[str, Any] = {
-        name: {
-            "num_sources": int(counts[code].sum()),
-            **{measure: float(values[code]) for measure, values in measures.items()},
-        }
-        if enough[code]
-        else {"num_sources": int(counts[code].sum()), "f1": NOT_ENOUGH}
-        for name, code in codes.items()
-    }
-    result["weighted_f1"] = weighted_f1(counts) if enough.all() else NOT_ENOUGH
-    result["accuracy"] = float(np.mean(true == given)) if len(true) >= MIN_OBJECTS else NOT_ENOUGH
-    result["confusion"] = counts.astype(int).tolist()
-    return result
-
-
-def redshift_scores(
-    predicted: Columns, truth: Columns, selected: Selected, token: str
-) -> dict[str, Any]:
-    """Bias, sigma_nmad, outlier fraction and coverage of sources whose true class has the token."""
-    selected = selected & (truth["SPECTYPE"] == CLASSES.index(REDSHIFTS[token]))
-    selected = selected & np.isfinite(truth["z"]) & np.isfinite(predicted[token])
-    z_spec = truth["z"][selected]
-    residual = redshift_error(predicted[token][selected], z_spec)
-    result = _summary(residual, predicted[f"{token}_ERR"][selected] / (1 + z_spec))
-    if len(residual) >= MIN_OBJECTS:
-        result["outlier_fraction"] = outlier_fraction(residual, threshold=OUTLIER_THRESHOLD)
+    result["galaxy"]["bpt"] = bpt_scores(predicted, truth, limit, config.min_objects)
+    result["galaxy"]["whan"] = whan_scores(predicted, truth, limit, config.min_objects)
     return result
 
 
 def quantity_scores(
-    predicted: Columns, truth: Columns, selected: Selected, token: str
-) -> dict[str, Any]:
-    """Bias, sigma_nmad and coverage of a quantity over sources that it is known for.
-
-    Equivalent widths are compared as log10 where both are positive (Sect. 4.4), every other
-    quantity by its difference; stars stop at i < 19, lines at the redshift where they leave J-PAS.
-    """
-    selected = selected & np.isfinite(truth[token]) & np.isfinite(predicted[token])
-    if token in LINE_REDSHIFT_LIMIT:
-        selected = selected & (truth["z"] < LINE_REDSHIFT_LIMIT[token])
-    if token in ("TEFF", "LOGG", "FEH", "ALPHAFE"):
-        selected = selected & (truth["MAG_i"] < STELLAR_LIMIT)
-    true, given = truth[token][selected], predicted[token][selected]
-    sigma = np.hypot(predicted[f"{token}_ERR"][selected], truth[f"{token}_ERR"][selected])
-    result = _summary(given - true, sigma)
-    if token.endswith("_EW") and len(true) >= MIN_OBJECTS:
-        positive = (true > 0) & (given > 0)
-        result |= _summary(np.log10(given[positive] / true[positive]), None)
-        result["num_sources"] = int(positive.sum())
+    predicted: Columns, truth: Columns, config: EvaluateConfig
+) -> dict[str, dict[str, Any]]:
+    """Scores of each class's quantities; those of its redshift stand at the class itself."""
+    found = comparisons(predicted, truth, faint_limit=config.faint_limit)
+    result: dict[str, dict[str, Any]] = {name: {} for name in found}
+    for name, of_class in found.items():
+        for quantity, compared in of_class.items():
+            entry = residual_scores(
+                compared.residual, config.min_objects, redshift=compared.redshift
+            )
+            result[name] |= entry if quantity == "z" else {quantity: entry}
     return result
 
 
-def by_magnitude(
-    predicted: Columns, truth: Columns, *, step: float = 0.5, half_width: float = 0.5
-) -> list[dict[str, Any]]:
-    """Class and redshift scores in sliding bins of i."""
-    bins = []
-    for centre in np.arange(17.0, 23.01, step):
-        inside = np.abs(truth["MAG_i"] - centre) < half_width
-        if inside.sum() >= MIN_OBJECTS:
-            bins.append(
-                {
-                    "mag_i": float(centre),
-                    "class": class_scores(predicted, truth, inside),
-                    "galaxy": redshift_scores(predicted, truth, inside, "Z_GAL"),
-                    "qso": redshift_scores(predicted, truth, inside, "Z_QSO"),
-                }
-            )
-    return bins
+def chosen(
+    predicted: Columns,
+    truth: Columns,
+    config: EvaluateConfig,
+    classes: Sequence[str],
+    quantities: Sequence[str],
+) -> dict[str, Any]:
+    """Scores of some quantities of some classes: of another context than the full one."""
+    found = quantity_scores(predicted, truth, config)
+    return {name: {token: found[name][token] for token in quantities} for name in classes}
 
 
-def _summary(residual: NDArray[Any], sigma: NDArray[Any] | None) -> dict[str, Any]:
-    if len(residual) < MIN_OBJECTS:
-        return {"num_sources": len(residual), "sigma_nmad": NOT_ENOUGH}
+def summary(
+    predicted: Columns, truth: Columns, selected: Selected, config: EvaluateConfig
+) -> dict[str, Any]:
+    """F1 of the classes and redshift scores: what a context, or a number of bands, can do."""
+    classes = scores_of_counts(confusion(predicted, truth, selected), config.min_objects)
     result: dict[str, Any] = {
-        "num_sources": len(residual),
-        "bias": bias(residual),
-        "sigma_nmad": sigma_nmad(residual),
+        "num_sources": int(np.sum(selected & (predicted["CLASS"] != ""))),
+        "weighted_f1": classes["weighted_f1"],
+        "f1": {name: classes[name]["f1"] for name in CLASSES},
     }
-    if sigma is not None:
-        usable = np.isfinite(sigma)
-        for percent, num_sigma in ((68, 1.0), (95, 1.96)):
-            result[f"coverage_{percent}"] = coverage(
-                residual[usable], sigma[usable], num_sigma=num_sigma
-            )
+    for name in REDSHIFT_TOKENS:
+        residual = redshift(predicted, truth, name).among(selected).residual
+        result[name] = residual_scores(residual, config.min_objects, redshift=True)
+    return result
+
+
+def missing_bands(
+    predicted: Columns, truth: Columns, selected: Selected, config: EvaluateConfig
+) -> dict[str, Any]:
+    """Scores by the number of narrow bands that a source lacks as it was observed."""
+    missing = len(narrow_bands()) - truth["num_bands"]
+    return {
+        str(int(number)): summary(predicted, truth, selected & (missing == number), config)
+        for number in np.unique(missing[np.isfinite(missing)])
+    }
+
+
+def calibration(predicted: Columns, truth: Columns, config: EvaluateConfig) -> dict[str, Any]:
+    """Whether errors and probabilities are honest, by class and quantity."""
+    bright = brighter_than(truth, config.faint_limit)
+    result = {"class": class_calibration(predicted, truth, bright, config.min_objects)}
+    for name, of_class in stated(predicted, truth, faint_limit=config.faint_limit).items():
+        result[name] = {
+            token: calibration_of(compared.residual, compared.residual_sigma, config.min_objects)
+            for token, compared in of_class.items()
+        }
     return result

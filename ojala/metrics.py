@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,12 @@ Floats = NDArray[np.float64]
 
 NMAD_FACTOR = 1.48
 """Eq. 8: scales a median absolute deviation to the sigma of a Gaussian."""
+
+OUTLIER_THRESHOLD = 0.15
+"""|Dz| of an outlier (Sect. 4.2)."""
+
+NOT_ENOUGH = "not enough objects"
+"""What a score says where too few sources can be scored: neither a crash nor a zero."""
 
 
 def confusion_matrix(true: NDArray[Any], predicted: NDArray[Any], num_classes: int) -> Floats:
@@ -66,6 +73,18 @@ def outlier_fraction(residual: Floats, *, threshold: float) -> float:
     return float(np.mean(np.abs(residual) > threshold)) if len(residual) else float("nan")
 
 
-def coverage(residual: Floats, sigma: Floats, *, num_sigma: float) -> float:
-    """Share of residuals within ``num_sigma`` predicted sigmas; NaN where there are none."""
-    return float(np.mean(np.abs(residual) <= num_sigma * sigma)) if len(residual) else float("nan")
+def residual_scores(
+    residual: Floats, min_objects: int, *, redshift: bool = False
+) -> dict[str, Any]:
+    """Number of sources, bias and sigma_nmad; of redshifts the outlier fraction as well.
+
+    residual: NaN where a source takes no part; fewer than ``min_objects`` sources are NOT_ENOUGH.
+    """
+    residual = residual[np.isfinite(residual)]
+    measures = {"bias": bias, "sigma_nmad": sigma_nmad}
+    if redshift:
+        measures["outlier_fraction"] = partial(outlier_fraction, threshold=OUTLIER_THRESHOLD)
+    result: dict[str, Any] = {"num_sources": len(residual)}
+    for name, measure in measures.items():
+        result[name] = measure(residual) if len(residual) >= min_objects else NOT_ENOUGH
+    return result

@@ -25,6 +25,7 @@ SECTIONS = {
     "noise": "pipelines.noise:NoiseConfig",
     "weights": "ojala.sampling:WeightsConfig",
     "train": "ojala.train:TrainConfig",
+    "evaluate": "ojala.evaluate_config:EvaluateConfig",
     "cluster": "pipelines.cluster:ClusterConfig",
 }
 """Where the dataclass of each section stands; imported only by who reads the section."""

@@ -30,4 +30,6 @@ def report(name: str, counts: Mapping[str, Any]) -> None:
 def _with_nulls(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): _with_nulls(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_nulls(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -4,12 +4,13 @@ from sklearn.metrics import confusion_matrix as reference_confusion
 from sklearn.metrics import f1_score
 
 from ojala.metrics import (
+    NOT_ENOUGH,
     balanced,
     bias,
     confusion_matrix,
-    coverage,
     outlier_fraction,
     redshift_error,
+    residual_scores,
     sigma_nmad,
     weighted_f1,
 )
@@ -63,16 +64,23 @@ def test_an_outlier_lies_beyond_the_threshold_not_on_it():
     assert outlier_fraction(residual, threshold=0.15) == pytest.approx(1 / 3)
 
 
-def test_coverage_of_honest_errors():
-    rng = np.random.default_rng(2)
-    sigma = rng.uniform(0.1, 2, 50_000)
-    residual = sigma * rng.standard_normal(50_000)
-    assert coverage(residual, sigma, num_sigma=1) == pytest.approx(0.683, abs=0.01)
-    assert coverage(residual, sigma, num_sigma=2) == pytest.approx(0.954, abs=0.005)
-
-
 def test_nothing_measured_is_not_zero():
     nothing = np.array([])
     assert np.isnan(bias(nothing))
     assert np.isnan(sigma_nmad(nothing))
     assert np.isnan(outlier_fraction(nothing, threshold=0.15))
+
+
+def test_scores_leave_out_what_is_unknown():
+    residual = np.array([0.0, 0.01, np.nan, 0.3, 0.02, -0.2])
+    result = residual_scores(residual, 5, redshift=True)
+    assert result["num_sources"] == 5
+    assert result["bias"] == 0.01
+    assert result["outlier_fraction"] == pytest.approx(0.4)
+    assert "outlier_fraction" not in residual_scores(residual, 5)
+
+
+@pytest.mark.parametrize("residual", [np.array([]), np.full(50, np.nan), np.array([0.1])])
+def test_few_residuals_are_not_enough_objects(residual):
+    result = residual_scores(residual, 2, redshift=True)
+    assert [result[name] for name in ("bias", "sigma_nmad", "outlier_fraction")] == [NOT_ENOUGH] * 3

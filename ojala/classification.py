@@ -1,0 +1,83 @@
+"""Scores of the spectral class: balanced measures, and whether probabilities are honest."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ojala.calibration import expected_calibration_error, reliability
+from ojala.comparisons import Selected
+from ojala.metrics import NOT_ENOUGH, balanced, confusion_matrix, weighted_f1
+from ojala.quantities import CLASSES
+from ojala.shards import Columns
+
+Codes = NDArray[np.int64]
+
+
+def class_codes(predicted: Columns, truth: Columns) -> tuple[Codes, Codes]:
+    """True and given class codes, (num_sources,); -1 where either is not known."""
+    codes = {name: code for code, name in enumerate(CLASSES)}
+    given = np.array([codes.get(name, -1) for name in predicted["CLASS"]], dtype=np.int64)
+    true = truth["SPECTYPE"].astype(np.int64)
+    known = (true >= 0) & (given >= 0)
+    return np.where(known, true, -1), np.where(known, given, -1)
+
+
+def confusion(predicted: Columns, truth: Columns, selected: Selected) -> NDArray[np.float64]:
+    """Counts of the selected sources by true class (rows) and given class."""
+    true, given = class_codes(predicted, truth)
+    known = selected & (true >= 0)
+    return confusion_matrix(true[known], given[known], len(CLASSES))
+
+
+def scores_of_counts(counts: NDArray[np.float64], min_objects: int) -> dict[str, Any]:
+    """Balanced completeness, purity and F1 of each class, and the weighted F1 (Eqs. 4-7).
+
+    A class with fewer than ``min_objects`` sources is NOT_ENOUGH, and so is then the weighted F1.
+    """
+    numbers = counts.sum(axis=1)
+    measures = balanced(counts)
+    result: dict[str, Any] = {}
+    for code, name in enumerate(CLASSES):
+        enough = numbers[code] >= min_objects
+        result[name] = {"num_sources": int(numbers[code])} | {
+            measure: float(values[code]) if enough else NOT_ENOUGH
+            for measure, values in measures.items()
+        }
+    enough = bool(np.all(numbers >= min_objects))
+    result["weighted_f1"] = weighted_f1(counts) if enough else NOT_ENOUGH
+    total = counts.sum()
+    result["accuracy"] = float(np.trace(counts) / total) if total >= min_objects else NOT_ENOUGH
+    result["confusion"] = counts.astype(int).tolist()
+    return result
+
+
+def class_calibration(
+    predicted: Columns, truth: Columns, selected: Selected, min_objects: int
+) -> dict[str, Any]:
+    """Reliability of the class probabilities, with every true class weighing the same.
+
+    The model is trained with a third of each class, so that its probabilities can be honest only
+    among sources weighted like that; ``ece_as_found`` is what a user of the survey meets.
+    """
+    true, given = class_codes(predicted, truth)
+    known = selected & (true >= 0)
+    true, given = true[known], given[known]
+    numbers = np.bincount(true, minlength=len(CLASSES))
+    if np.any(numbers < min_objects):
+        return {"num_sources": len(true), "ece": NOT_ENOUGH, "ece_as_found": NOT_ENOUGH}
+    weight = (len(true) / len(CLASSES) / numbers)[true]
+    probability = np.stack([predicted[f"P_{name}"][known] for name in CLASSES], axis=1)
+    confidence, right = probability.max(axis=1), true == given
+    curves = {
+        name: reliability(probability[:, code], true == code, weight)
+        for code, name in enumerate(CLASSES)
+    }
+    return {
+        "num_sources": len(true),
+        "ece": expected_calibration_error(reliability(confidence, right, weight)),
+        "ece_as_found": expected_calibration_error(reliability(confidence, right)),
+        "reliability": [{"class": name, "bins": bins} for name, bins in curves.items()],
+    }

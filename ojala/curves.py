@@ -1,0 +1,105 @@
+"""Scores in sliding bins of magnitude and of redshift (Figs. 3 and 4), with their intervals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ojala.bootstrap import Rows, drawn, drawn_classes, interval
+from ojala.classification import confusion, scores_of_counts
+from ojala.comparisons import REDSHIFT_TOKENS, Comparison, redshift
+from ojala.evaluate_config import EvaluateConfig
+from ojala.metrics import residual_scores
+from ojala.quantities import CLASSES
+from ojala.shards import Columns
+
+MEASURES = ("bias", "sigma_nmad", "outlier_fraction")
+
+MAG_STEP, MAG_HALF_WIDTH = 0.3, 0.3
+MAGNITUDES = np.arange(15.3, 23.4, MAG_STEP)
+"""Centres of the sliding bins of i (Fig. 3)."""
+
+REDSHIFTS = {"galaxy": np.arange(0.05, 1.6, 0.1), "qso": np.arange(0.2, 4.6, 0.2)}
+"""Centres of the sliding bins of z_spec (Fig. 4); their half-width is a step."""
+
+
+def by_magnitude(
+    predicted: Columns, truth: Columns, config: EvaluateConfig
+) -> list[dict[str, Any]]:
+    """Class and redshift scores in sliding bins of i that hold any source."""
+    redshifts = {name: redshift(predicted, truth, name) for name in REDSHIFT_TOKENS}
+    bins = []
+    for centre in MAGNITUDES:
+        inside = np.abs(truth["MAG_i"] - centre) < MAG_HALF_WIDTH
+        counts = confusion(predicted, truth, inside)
+        if not counts.sum():
+            continue
+        classes = scores_of_counts(counts, config.min_class_objects)
+        _add_intervals(classes, counts, config)
+        entry: dict[str, Any] = {"mag_i": round(float(centre), 2), "class": classes}
+        for name, compared in redshifts.items():
+            entry[name] = _with_intervals(compared.among(inside), config)
+        bins.append(entry)
+    return bins
+
+
+def f1_by_magnitude(
+    predicted: Columns, truth: Columns, config: EvaluateConfig
+) -> list[dict[str, Any]]:
+    """Weighted F1 in the same bins: a line of the last panel of Fig. 3."""
+    bins = []
+    for centre in MAGNITUDES:
+        inside = np.abs(truth["MAG_i"] - centre) < MAG_HALF_WIDTH
+        counts = confusion(predicted, truth, inside)
+        if counts.sum():
+            score = scores_of_counts(counts, config.min_class_objects)["weighted_f1"]
+            bins.append({"mag_i": round(float(centre), 2), "weighted_f1": score})
+    return bins
+
+
+def by_redshift(
+    predicted: Columns, truth: Columns, config: EvaluateConfig
+) -> dict[str, list[dict[str, Any]]]:
+    """Redshift scores of galaxies and quasars in sliding bins of z_spec, at all magnitudes."""
+    curves: dict[str, list[dict[str, Any]]] = {}
+    for name, centres in REDSHIFTS.items():
+        compared = redshift(predicted, truth, name)
+        step = centres[1] - centres[0]
+        curves[name] = []
+        for centre in centres:
+            inside = compared.among(np.abs(truth["z"] - centre) < step)
+            if inside.takes_part.any():
+                entry = {"z_spec": round(float(centre), 3)} | _with_intervals(inside, config)
+                curves[name].append(entry)
+    return curves
+
+
+def _add_intervals(
+    classes: dict[str, Any], counts: NDArray[np.float64], config: EvaluateConfig
+) -> None:
+    draws = drawn_classes(counts, num_draws=config.num_draws, seed=config.seed)
+    ends = {measure: np.transpose(interval(of_classes)) for measure, of_classes in draws.items()}
+    for code, name in enumerate(CLASSES):
+        if classes[name]["num_sources"] >= config.min_class_objects:
+            classes[name]["interval"] = {
+                measure: of_classes[code].tolist() for measure, of_classes in ends.items()
+            }
+
+
+def _with_intervals(compared: Comparison, config: EvaluateConfig) -> dict[str, Any]:
+    """Bias, sigma_nmad and outlier fraction, and how far they could have come out otherwise."""
+    residual = compared.residual[compared.takes_part]
+    result = residual_scores(residual, config.min_class_objects, redshift=True)
+    if len(residual) < config.min_class_objects:
+        return result
+
+    def measures(rows: Rows) -> list[float]:
+        found = residual_scores(residual[rows], 1, redshift=True)
+        return [found[name] for name in MEASURES]
+
+    draws = drawn(measures, len(residual), num_draws=config.num_draws, seed=config.seed)
+    ends = np.transpose(interval(draws))
+    result["interval"] = dict(zip(MEASURES, ends.tolist(), strict=True))
+    return result
