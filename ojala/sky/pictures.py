@@ -68,7 +68,7 @@ def distributions(truth: Columns) -> Figure:
     desi, jpas = truth["targetid"] > 0, truth["number"] > 0
     for axis, chosen, survey in ((axes[0, 0], desi, "DESI"), (axes[0, 1], jpas, "J-PAS")):
         _colour_magnitude(axis, truth, chosen)
-        axis.set_title(f"{survey}, at most {SHOWN:,} sources of a class shown")
+        axis.set_title(f"{survey} (at most {SHOWN:,} of a class shown)")
     _magnitudes(axes[0, 2], truth, jpas)
     _redshifts(axes[1, 0], truth, ("BGS", "LRG", "ELG"), "field galaxies", 2.0)
     axes[1, 0].set_title("Redshifts of galaxies")

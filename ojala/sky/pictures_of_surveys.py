@@ -36,7 +36,7 @@ SAMPLE_COLOURS = {
 BIN = 16
 """Pixels of a spectrum that are averaged for a figure: 12.8 Angstrom."""
 
-FILES = 50
+FILES = 100
 """Files of each survey that a figure is drawn from at most."""
 
 
