@@ -54,17 +54,13 @@ def save(
     """Write a bundle, whole or not at all; returns its digest."""
     with written_whole(directory) as partial:
         partial.mkdir()
-        tensors = {
-            name: tensor.detach().cpu().contiguous().clone()
-            for name, tensor in model.state_dict().items()
-        }
-        save_file(tensors, partial / WEIGHTS)
-        _write_json(partial / CONFIG, asdict(model.config))
+        write_tensors(partial / WEIGHTS, model.state_dict())
+        write_json(partial / CONFIG, asdict(model.config))
         scaling.write(partial / SCALING)
         for name in VOCABULARY:
             with as_file(files("ojala.data") / name) as packaged:
                 shutil.copyfile(packaged, partial / name)
-        _write_json(partial / PROVENANCE, dict(provenance))
+        write_json(partial / PROVENANCE, dict(provenance))
         return digest(partial)
 
 
@@ -83,7 +79,7 @@ def load(directory: str | Path) -> Bundle:
     return Bundle(
         model=_load_model(directory),
         scaling=Scaling.read(directory / SCALING),
-        provenance=_read_json(directory / PROVENANCE),
+        provenance=read_json(directory / PROVENANCE),
         digest=digest(directory),
     )
 
@@ -101,7 +97,7 @@ def digest(directory: str | Path) -> str:
 
 
 def _load_model(directory: Path) -> Ojala:
-    sizes = _read_json(directory / CONFIG)
+    sizes = read_json(directory / CONFIG)
     lists_as_tuples: dict[str, Any] = {
         name: tuple(size) if isinstance(size, list) else size for name, size in sizes.items()
     }
@@ -109,14 +105,26 @@ def _load_model(directory: Path) -> Ojala:
         model = Ojala(ModelConfig(**lists_as_tuples))
     except (TypeError, ValueError) as error:
         raise ValueError(f"{directory / CONFIG}: not the sizes of a model ({error})") from None
-    path = directory / WEIGHTS
+    model.load_state_dict(read_tensors(directory / WEIGHTS, model.state_dict()))
+    return model.eval()
+
+
+def read_tensors(path: Path, expected: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Tensors of a file, which must have the names and shapes of ``expected`` and be finite.
+
+    Raises ValueError with one sentence for an unreadable file and the first tensor that is wrong.
+    """
     try:
-        tensors = load_file(path)
+        tensors: dict[str, torch.Tensor] = load_file(path)
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{path}: not readable tensors ({error})") from None
-    _check_tensors(path, tensors, model.state_dict())
-    model.load_state_dict(tensors)
-    return model.eval()
+    _check_tensors(path, tensors, expected)
+    return tensors
+
+
+def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Write tensors by name, from wherever they are."""
+    save_file({name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}, path)
 
 
 def _check_tensors(
@@ -161,11 +169,13 @@ def _tokens(path: Path) -> dict[int, str]:
     }
 
 
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write named entries as JSON."""
     path.write_text(json.dumps(content, indent=1, default=str) + "\n")
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """Named entries of a JSON file. Raises ValueError naming the file that holds none."""
     try:
         content = json.loads(path.read_text())
     except ValueError as error:

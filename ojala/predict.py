@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from ojala.batch import Context, full_context
 from ojala.bundle import Bundle
+from ojala.heads import Head, by_name
 from ojala.loss import Likelihood, autocast
 from ojala.model.ojala import pooled
 from ojala.photometry import Photometry
@@ -54,17 +55,21 @@ class Predictor:
     precision: "bfloat16" is about twice as fast where the hardware has it, and moves answers by
         a few hundredths of their errors
     batch_size: sources of a batch, at most; it changes speed and memory, not the answers
+    heads: fine-tuned heads, each asked by its name
+    Raises ValueError for a head of another bundle, or two of one name or quantity.
     """
 
     def __init__(
         self,
         bundle: Bundle,
         *,
+        heads: Sequence[Head] = (),
         device: str | torch.device = "cpu",
         precision: Literal["float32", "bfloat16"] = "float32",
         batch_size: int | None = None,
     ) -> None:
         self.bundle = bundle
+        self.heads = by_name(heads, bundle.digest)
         self.device = torch.device(device)
         self.model = bundle.model.to(self.device).eval()
         self.likelihood = Likelihood(bundle.scaling).to(self.device)
@@ -84,20 +89,26 @@ class Predictor:
         catalogue: columns with the released names (J0378, ..., MAG_i, MORPHTYPE), NaN where not
             observed; where J0378_ERR is given, a value with an error that is not positive is
             missing. Other columns are ignored. MORPHTYPE and SPECTYPE may be names or codes.
-        queries: tokens of the vocabulary, by default the 15 quantities
+        queries: tokens of the vocabulary and names of heads, by default the 15 quantities and
+            every head
         context: tokens that may be used, by default all observations; a quantity that is known
             (Z_GAL, say) may be named here. Leave out a band that is asked for.
-        Returns <TOKEN> and <TOKEN>_ERR; for SPECTYPE CLASS, P_GALAXY, P_STAR and P_QSO; for
-        MORPHTYPE its name and P_DEV ... P_SER; with ``embeddings`` EMBEDDING, (num_sources, width).
+        Returns <TOKEN> and <TOKEN>_ERR; for a head <QUANTITY> and <QUANTITY>_ERR; for SPECTYPE
+        CLASS, P_GALAXY, P_STAR and P_QSO; for MORPHTYPE its name and P_DEV ... P_SER; with
+        ``embeddings`` EMBEDDING, (num_sources, width).
         Raises ValueError naming the column and row that is wrong, or a catalogue without i.
         """
-        tokens = all_queries() if queries is None else tuple(queries)
-        query_ids = torch.tensor([_token_id(token) for token in tokens], device=self.device)
+        asked = (*all_queries(), *self.heads) if queries is None else tuple(queries)
+        tokens = tuple(query for query in asked if query not in self.heads)
+        query_ids = torch.tensor([self._token_id(token) for token in tokens], device=self.device)
         values = scaled_values(catalogue, self.bundle.scaling, context or observations())
         answers = self._in_batches(values, lambda given: self._answer(given, query_ids))
         columns: Columns = {}
-        for position, token in enumerate(tokens):
-            columns |= self._physical(token, answers, position)
+        for query in asked:
+            if query in self.heads:
+                columns |= self.heads[query].answer(answers[-1])
+            else:
+                columns |= self._physical(query, answers, tokens.index(query))
         if embeddings:
             columns["EMBEDDING"] = answers[-1]
         return columns
@@ -108,6 +119,14 @@ class Predictor:
         (embeddings,) = self._in_batches(values, lambda given: (pooled(self._memory(given)),))
         return embeddings
 
+    def _token_id(self, query: str) -> int:
+        """Id of a query that is not a head."""
+        if self.heads and query not in vocabulary():
+            raise ValueError(
+                f"{query!r} is neither a token nor one of the heads {', '.join(self.heads)}"
+            )
+        return _token_id(query)
+
     def _memory(self, given: Context) -> Tensor:
         memory: Tensor = self.model.encode(given.ids, given.values)
         return memory
@@ -115,6 +134,8 @@ class Predictor:
     def _answer(self, given: Context, query_ids: Tensor) -> tuple[Tensor, ...]:
         """Scaled mean and 1 sigma, class and type probabilities per query; embedding."""
         memory = self._memory(given)
+        if not len(query_ids):
+            return (pooled(memory),)
         query_ids = query_ids.expand(len(given), -1)
         answers = self.model.answer(memory, query_ids)
         error = (0.5 * answers.log_variance).exp() * self.likelihood.stretch(

@@ -33,7 +33,7 @@ class TokenEmbedding(nn.Module):
     def __init__(self, width: int, metadata_width: int) -> None:
         super().__init__()
         offsets, num_rows = category_offsets()
-        self.weight = nn.Parameter(torch.randn(num_rows, width))
+        self.weight = nn.Parameter(0.3 * torch.randn(num_rows, width))
         self.bias = nn.Parameter(0.1 * torch.randn(num_rows, width))
         self.metadata = nn.Sequential(
             nn.Linear(3, metadata_width), nn.SiLU(), nn.Linear(metadata_width, width)

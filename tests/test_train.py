@@ -1,0 +1,271 @@
+"""The training loop: it learns, resumes exactly, is the same over workers, and stops at a NaN."""
+
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from toy_sky import toy_table
+
+from ojala.adaptation import AdaptationConfig
+from ojala.batch import MaskingConfig
+from ojala.checkpoint import TrainState
+from ojala.model.ojala import Ojala
+from ojala.model.presets import ModelConfig
+from ojala.resident import measured_scaling, resident
+from ojala.train import DivergedError, TrainConfig, fit
+
+SIZES = ModelConfig(
+    width=32,
+    encoder_heads=(4,),
+    encoder_ffn=(64,),
+    decoder_heads=(4,),
+    decoder_ffn=(64,),
+    output_widths=(64,),
+    dropout=0.1,
+)
+CONFIG = TrainConfig(
+    preset="demo",
+    num_epochs=4,
+    steps_per_epoch=6,
+    batch_size=32,
+    jpas_batch_size=16,
+    learning_rate=1e-3,
+    warmup_steps=2,
+    precision="float32",
+    storage="float32",
+    val_rows=40,
+)
+
+
+def tables():
+    table = toy_table(200, missing=0.05)
+    scaling = measured_scaling(table)
+    jpas = resident(toy_table(100, seed=1, labelled=False), scaling, labelled=False)
+    mocks, val = (
+        resident(table, scaling, labelled=True, split=split) for split in ("train", "val")
+    )
+    return mocks, jpas, val
+
+
+@pytest.fixture(scope="module")
+def sky():
+    return tables()
+
+
+def model(sizes=SIZES):
+    torch.manual_seed(0)
+    return Ojala(sizes)
+
+
+def curve(epochs):
+    return [epoch.metrics["train/loss"] for epoch in epochs]
+
+
+def test_resumed_training_goes_on_exactly(sky, tmp_path):
+    mocks, jpas, val = sky
+    whole = model()
+    straight = list(fit(whole, mocks, jpas, CONFIG, val=val))
+    halves, training = [], fit(model(), mocks, jpas, CONFIG, val=val)
+    for epoch in training:
+        halves.append(epoch)
+        if epoch.number == 2:
+            epoch.state().write(tmp_path / "state.pt")
+            break
+    training.close()
+    torch.manual_seed(99)  # what happened since does not matter
+    resumed = Ojala(SIZES)
+    state = TrainState.read(tmp_path / "state.pt")
+    halves += fit(resumed, mocks, jpas, CONFIG, val=val, state=state)
+    assert curve(halves) == curve(straight)
+    assert [e.metrics["val/loss"] for e in halves] == [e.metrics["val/loss"] for e in straight]
+    for one, other in zip(whole.parameters(), resumed.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_finished_training_has_no_more_epochs(sky):
+    mocks, jpas, _ = sky
+    last = list(fit(model(), mocks, jpas, replace(CONFIG, num_epochs=1)))[-1].state()
+    assert list(fit(model(), mocks, jpas, replace(CONFIG, num_epochs=1), state=last)) == []
+
+
+def test_the_same_seed_gives_the_same_curve_and_another_one_another(sky):
+    mocks, jpas, _ = sky
+    short = replace(CONFIG, num_epochs=1)
+    first, again, other = (
+        curve(fit(model(), mocks, jpas, replace(short, seed=seed))) for seed in (0, 0, 1)
+    )
+    assert first == again != other
+
+
+def test_metrics_say_what_a_tracker_needs(sky):
+    mocks, jpas, val = sky
+    epoch = next(fit(model(), mocks, jpas, CONFIG, val=val))
+    for term in (
+        "regression",
+        "spectype",
+        "morphtype",
+        "mmd",
+        "entropy",
+        "ess",
+        "lambda_mmd",
+        "gradient_norm",
+        "learning_rate",
+        "samples_per_second",
+        "temperature",
+    ):
+        assert np.isfinite(epoch.metrics[f"train/{term}"])
+    for name in (
+        "loss",
+        "nll/Z_GAL",
+        "rmse/LOGM",
+        "sigma_nmad/Z_QSO",
+        "accuracy/STAR",
+        "outlier_fraction/Z_GAL",
+        "cross_entropy/GALAXY",
+    ):
+        assert np.isfinite(epoch.metrics[f"val/{name}"])
+
+
+def test_thirty_two_sources_can_be_learnt_by_heart():
+    """Labels of 32 sources to a third of their spread, where they claim errors of a tenth."""
+    table = toy_table(32, noise=0.01)
+    mocks = resident(table, measured_scaling(table), labelled=True)
+    mocks = replace(mocks, errors=torch.full_like(mocks.errors, 0.1))
+    config = replace(
+        CONFIG,
+        num_epochs=1,
+        steps_per_epoch=500,
+        learning_rate=1e-2,
+        clip=1.0,
+        warmup_steps=20,
+        adaptation=None,
+        masking=MaskingConfig(keep_min_frac=1.0, num_targets=15, label_weight=100),
+    )
+    (epoch,) = fit(model(replace(SIZES, dropout=0.0)), mocks, None, config, val=mocks)
+    rmse = [value for name, value in epoch.metrics.items() if name.startswith("val/rmse/")]
+    assert len(rmse) == 14
+    assert np.median(rmse) < 0.33
+    assert all(epoch.metrics[f"val/accuracy/{name}"] == 1 for name in ("GALAXY", "STAR", "QSO"))
+
+
+def test_a_model_of_jpas_alone_can_be_trained(sky):
+    _, jpas, _ = sky
+    (epoch,) = fit(model(), jpas, None, replace(CONFIG, num_epochs=1))
+    assert np.isfinite(epoch.metrics["train/regression"])
+    assert epoch.metrics["train/spectype"] == 0
+
+
+def test_nan_stops_and_names_the_term_and_keeps_the_last_state(sky):
+    mocks, jpas, _ = sky
+    network = model()
+    training = fit(network, mocks, jpas, CONFIG)
+    good = next(training).state()
+    with torch.no_grad():
+        network.heads.spectype.weight[0, 0] = torch.nan
+    with pytest.raises(DivergedError, match="epoch 2, step 1: the spectype term is nan"):
+        next(training)
+    assert all(torch.isfinite(tensor).all() for tensor in good.objective.values())
+
+
+def test_learning_rate_rises_then_falls_to_0():
+    rates = [CONFIG.learning_rate_at(step) for step in range(CONFIG.num_steps + 1)]
+    assert rates[0] == pytest.approx(5e-4)
+    assert max(rates) == rates[2] == pytest.approx(1e-3)
+    assert rates[2:] == sorted(rates[2:], reverse=True)
+    assert rates[-1] == pytest.approx(0, abs=1e-12)
+
+
+def test_the_reweighter_learns_at_its_own_rate_and_biases_do_not_decay(sky):
+    mocks, jpas, _ = sky
+    state = next(fit(model(), mocks, jpas, CONFIG)).state()
+    groups = state.optimizer["param_groups"]
+    assert {group["rate_factor"] for group in groups} == {1.0, 0.3}
+    assert {group["weight_decay"] for group in groups} == {0.01, 0.0}
+
+
+def test_bfloat16_training_follows_float32(sky):
+    """One epoch's loss agrees to 2 %, the precision of bfloat16 over a few layers."""
+    mocks, jpas, _ = sky
+    plain = replace(CONFIG, num_epochs=1, steps_per_epoch=12)
+    sizes = replace(SIZES, dropout=0.0)
+    exact, rounded = (
+        curve(fit(model(sizes), mocks, jpas, replace(plain, precision=precision)))[0]
+        for precision in ("float32", "bfloat16")
+    )
+    assert rounded == pytest.approx(exact, rel=0.02)
+
+
+def test_too_many_targets_for_a_source_are_an_error(sky):
+    mocks, jpas, _ = sky
+    greedy = replace(CONFIG, masking=MaskingConfig(num_targets=61))
+    with pytest.raises(ValueError, match="leaves no context beside 61 targets"):
+        next(fit(model(), mocks, jpas, greedy))
+
+
+def test_a_batch_must_be_shared_evenly(sky):
+    mocks, jpas, _ = sky
+    with pytest.raises(ValueError, match="batch_size is 32, not a multiple of 3 workers"):
+        next(fit(model(), mocks, jpas, CONFIG, world_size=3))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"preset": "huge"}, "preset 'huge' is not known"),
+        ({"num_epochs": 0}, "train.num_epochs is 0"),
+        ({"learning_rate": 0.0}, "train.learning_rate is 0"),
+    ],
+)
+def test_settings_out_of_range_are_errors(settings, message):
+    with pytest.raises(ValueError, match=message):
+        TrainConfig(**settings)
+
+
+def test_an_unreadable_checkpoint_is_named(tmp_path):
+    (tmp_path / "state.pt").write_bytes(b"half a checkpoint")
+    with pytest.raises(ValueError, match="not a readable checkpoint"):
+        TrainState.read(tmp_path / "state.pt")
+
+
+UNDROPPED = replace(SIZES, dropout=0.0)  # dropout is each worker's own
+SHARED = replace(CONFIG, num_epochs=2, adaptation=AdaptationConfig(detach_source=False))
+
+
+def train_as_worker(rank, world_size, directory):
+    torch.set_num_threads(1)
+    dist.init_process_group(
+        "gloo", init_method=f"file://{directory}/meet", rank=rank, world_size=world_size
+    )
+    mocks, jpas, _ = tables()
+    network = model(UNDROPPED)
+    losses = curve(
+        fit(
+            network,
+            mocks,
+            jpas,
+            SHARED,
+            rank=rank,
+            world_size=world_size,
+            wrap=torch.nn.parallel.DistributedDataParallel,
+        )
+    )
+    torch.save((losses, network.state_dict()), f"{directory}/rank{rank}.pt")
+    dist.destroy_process_group()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="gloo meets in a file")
+def test_two_workers_train_as_one_does(sky, tmp_path):
+    """Same batches, terms and gradients; sums in another order differ by float32 rounding."""
+    mocks, jpas, _ = sky
+    network = model(UNDROPPED)
+    expected = curve(fit(network, mocks, jpas, SHARED))
+    mp.spawn(train_as_worker, args=(2, str(tmp_path)), nprocs=2)
+    for rank in (0, 1):
+        losses, weights = torch.load(tmp_path / f"rank{rank}.pt", weights_only=True)
+        assert losses == pytest.approx(expected, rel=1e-4)
+        for name, tensor in network.state_dict().items():
+            assert torch.allclose(weights[name], tensor, atol=1e-3), name
