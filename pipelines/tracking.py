@@ -67,8 +67,9 @@ def experiment() -> str:
     found = server.get_experiment_by_name(EXPERIMENT)
     if found is not None:
         return str(found.experiment_id)
-    local = uri().startswith("sqlite:")
-    location = (ROOT / "mlartifacts").as_uri() if local else None
+    database = uri().removeprefix("sqlite:///")
+    beside = Path(database).resolve().parent / "mlartifacts"
+    location = beside.as_uri() if database != uri() else None
     return str(server.create_experiment(EXPERIMENT, artifact_location=location))
 
 

@@ -1,14 +1,17 @@
 """Stage weights: the table to train on, with sampling weights and the split."""
 
+import numpy as np
+
 from ojala import figures
 from ojala.crossmatch import CrossmatchConfig
+from ojala.noise_comparison import COMPARED, distances, error_sets
 from ojala.sampling import COLUMNS, WeightsConfig, training_table
 from ojala.shards import columns_of, read_table
 from pipelines import params, paths, stage
 
 
 def weights() -> None:
-    """Noisy mocks without the excluded sources to data/weights; what sampling does, as a figure."""
+    """Noisy mocks without the excluded sources to data/weights; noise and sampling as figures."""
     counts = training_table(
         paths.NOISE,
         paths.CROSSMATCH / "excluded.parquet",
@@ -17,12 +20,15 @@ def weights() -> None:
         params.section("weights", WeightsConfig),
         params.section("crossmatch", CrossmatchConfig),
     )
+    noisy, jpas = (columns_of(read_table(path, COMPARED)) for path in (paths.NOISE, paths.JPAS))
+    sets = error_sets(noisy, jpas, np.random.default_rng(0))
+    figures.save(figures.noise(sets), paths.FIGURES / "noise.png")
     columns = columns_of(read_table(paths.WEIGHTS, [*COLUMNS, "weight", "split"]))
     train = columns["split"] == "train"
     columns = {name: values[train] for name, values in columns.items()}
     figure = figures.sampling(columns, columns.pop("weight"))
     figures.save(figure, paths.FIGURES / "sampling.png")
-    stage.report("weights", counts)
+    stage.report("weights", counts | {"noise: rms difference to J-PAS": distances(sets)})
 
 
 if __name__ == "__main__":

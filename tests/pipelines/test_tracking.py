@@ -9,7 +9,6 @@ from pipelines import digests, tracking
 @pytest.fixture
 def server(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
-    monkeypatch.setattr(tracking, "ROOT", tmp_path)
     return tracking.client()
 
 
