@@ -1,0 +1,37 @@
+import numpy as np
+import pytest
+
+from ojala.noise_comparison import NARROW, distances, error_correlation, error_sets
+
+
+def sources(num, shared, seed):
+    """Errors that grow with i, ``shared`` of their scatter common to all bands."""
+    rng = np.random.default_rng(seed)
+    mag_i = rng.uniform(17, 22.5, num)
+    night = shared * rng.normal(size=(num, 1)) + (1 - shared) * rng.normal(size=(num, 54))
+    flux_err = 0.02 * 10 ** (0.3 * (mag_i[:, None] - 20)) * np.exp(0.3 * night)
+    columns = {"MAG_i": mag_i} | {token: np.ones(num) for token in NARROW}
+    return columns | {f"{token}_ERR": flux_err[:, k] for k, token in enumerate(NARROW)}
+
+
+def test_correlation_is_what_is_left_beside_the_trend_with_magnitude():
+    together, alone = sources(4000, 1.0, 0), sources(4000, 0.0, 0)
+    for columns, low, high in ((together, 0.99, 1.0), (alone, -0.1, 0.1)):
+        errors = np.stack([columns[f"{token}_ERR"] for token in NARROW], axis=1)
+        assert low < error_correlation(columns["MAG_i"], errors)[3, 40] <= high
+
+
+def test_errors_that_keep_together_are_nearer_to_jpas_than_those_of_the_magnitude_alone():
+    sets = error_sets(sources(2000, 0.9, 1), sources(3000, 0.9, 2), np.random.default_rng(3))
+    found = distances(sets)
+    assert found["similar donor"]["correlation"] < 0.1
+    assert found["magnitude alone"]["correlation"] > 0.7
+    assert found["magnitude alone"]["log_snr"] == pytest.approx(0, abs=0.05)
+
+
+def test_sources_with_missing_bands_or_out_of_range_are_left_out():
+    columns = sources(500, 0.5, 4)
+    columns["J0660"][:10] = np.nan
+    columns["MAG_i"][10:20] = 24.0
+    sets = error_sets(columns, sources(500, 0.5, 5), np.random.default_rng(0))
+    assert len(sets["similar donor"][0]) == 480
