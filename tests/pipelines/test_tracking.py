@@ -68,10 +68,8 @@ stages:
     assert digests.data_digests(paths, tmp_path / "none.lock") == {}
 
 
-def test_a_directory_digest_follows_names_and_content(tmp_path):
-    (tmp_path / "a").write_text("1")
-    first = digests.directory_digest(tmp_path)
-    (tmp_path / "a").touch()
-    assert digests.directory_digest(tmp_path) == first
-    (tmp_path / "a").rename(tmp_path / "b")
-    assert digests.directory_digest(tmp_path) != first
+def test_the_digest_of_inputs_follows_data_and_parameters():
+    first = digests.inputs_digest({"data/weights": "aa"}, {"rate": 1.0, "steps": 2})
+    assert digests.inputs_digest({"data/weights": "aa"}, {"steps": 2, "rate": 1.0}) == first
+    assert digests.inputs_digest({"data/weights": "bb"}, {"rate": 1.0, "steps": 2}) != first
+    assert digests.inputs_digest({"data/weights": "aa"}, {"rate": 1.1, "steps": 2}) != first
