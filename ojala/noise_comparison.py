@@ -1,7 +1,8 @@
 """How well the noise given to the mocks is that of J-PAS: by magnitude, and between bands.
 
 Donors chosen by similarity are set beside the usual alternative, errors that follow the
-magnitude alone. What J-PAS itself shows is the measure of both.
+magnitude alone. The measure of both is what J-PAS itself states for the same sources: those of
+the cross-match, whose own errors no donor knew of.
 """
 
 from __future__ import annotations
@@ -26,17 +27,24 @@ COMPARED = ("MAG_i", *NARROW, *(f"{token}_ERR" for token in NARROW))
 """Columns that a comparison needs."""
 
 
-def error_sets(noisy: Columns, jpas: Columns, rng: np.random.Generator) -> dict[str, ErrorSet]:
-    """J-PAS, the mocks with similar donors, and the same mocks with errors by magnitude alone.
+def error_sets(
+    matched: Columns, noisy: Columns, jpas: Columns, rng: np.random.Generator
+) -> dict[str, ErrorSet]:
+    """The matched sources with J-PAS's errors, with a similar donor's, and by magnitude alone.
 
-    noisy, jpas: columns COMPARED of the noisy mocks and of J-PAS. Sources with all narrow bands.
+    matched, noisy: columns COMPARED and targetid of the matched sources in J-PAS, and of the
+    noisy mocks; jpas: COMPARED of J-PAS. Sources with all narrow bands in both.
     """
-    real, similar = _complete(jpas), _complete(noisy)
-    alone = magnitude_only_donors(similar[0], real[2], real[0], rng)
+    _, rows, mock_rows = np.intersect1d(matched["targetid"], noisy["targetid"], return_indices=True)
+    real = {name: matched[name][rows] for name in COMPARED}
+    mock = {name: noisy[name][mock_rows] for name in COMPARED}
+    both = _usable(real) & _usable(mock)
+    donors, (mag_i, flux, flux_err) = _stacked(jpas, _usable(jpas)), _stacked(mock, both)
+    alone = donors[2][magnitude_only_donors(mag_i, donors[2], donors[0], rng)]
     return {
-        "J-PAS": real,
-        "similar donor": similar,
-        "magnitude alone": (similar[0], similar[1], real[2][alone]),
+        "J-PAS": _stacked(real, both),
+        "similar donor": (mag_i, flux, flux_err),
+        "magnitude alone": (mag_i, flux, alone),
     }
 
 
@@ -44,17 +52,17 @@ def distances(sets: dict[str, ErrorSet]) -> dict[str, dict[str, float]]:
     """How far each set but the first is from the first.
 
     correlation: rms difference of the correlations between bands of log errors at fixed i
+    log_error: rms over sources and bands of the log10 ratio of errors, source by source
     log_snr: rms over bands and half magnitudes of the difference of median log10 S/N
     """
     (_, reference), *others = sets.items()
     correlation, snr = error_correlation(reference[0], reference[2]), _median_log_snr(reference)
     result = {}
     for name, members in others:
-        difference = error_correlation(members[0], members[2]) - correlation
-        by_magnitude = _median_log_snr(members) - snr
         result[name] = {
-            "correlation": float(np.sqrt(np.mean(difference**2))),
-            "log_snr": float(np.sqrt(np.nanmean(by_magnitude**2))),
+            "correlation": _rms(error_correlation(members[0], members[2]) - correlation),
+            "log_error": _rms(np.log10(members[2] / reference[2])),
+            "log_snr": _rms(_median_log_snr(members) - snr),
         }
     return result
 
@@ -70,13 +78,21 @@ def error_correlation(mag_i: NDArray[Any], flux_err: NDArray[Any]) -> NDArray[An
     return np.asarray(np.corrcoef(log_err - design @ fit, rowvar=False))
 
 
-def _complete(columns: Columns) -> ErrorSet:
-    flux = np.stack([columns[token] for token in NARROW], axis=1)
-    flux_err = np.stack([columns[f"{token}_ERR"] for token in NARROW], axis=1)
-    mag_i = columns["MAG_i"]
-    usable = np.all(np.isfinite(flux) & (flux_err > 0), axis=1)
-    usable &= (mag_i > BRIGHT) & (mag_i < FAINT)
-    return mag_i[usable], flux[usable], flux_err[usable]
+def _usable(columns: Columns) -> NDArray[np.bool_]:
+    """All narrow bands observed, i within the range that is compared."""
+    _, flux, flux_err = _stacked(columns, np.ones(len(columns["MAG_i"]), dtype=bool))
+    complete = np.all(np.isfinite(flux) & (flux_err > 0), axis=1)
+    return np.asarray(complete & (columns["MAG_i"] > BRIGHT) & (columns["MAG_i"] < FAINT))
+
+
+def _stacked(columns: Columns, chosen: NDArray[np.bool_]) -> ErrorSet:
+    flux = np.stack([columns[token][chosen] for token in NARROW], axis=1)
+    flux_err = np.stack([columns[f"{token}_ERR"][chosen] for token in NARROW], axis=1)
+    return columns["MAG_i"][chosen], flux, flux_err
+
+
+def _rms(difference: NDArray[Any]) -> float:
+    return float(np.sqrt(np.nanmean(difference**2)))
 
 
 def _median_log_snr(members: ErrorSet) -> NDArray[Any]:

@@ -20,8 +20,10 @@ def weights() -> None:
         params.section("weights", WeightsConfig),
         params.section("crossmatch", CrossmatchConfig),
     )
-    noisy, jpas = (columns_of(read_table(path, COMPARED)) for path in (paths.NOISE, paths.JPAS))
-    sets = error_sets(noisy, jpas, np.random.default_rng(0))
+    matched = read_table(paths.CROSSMATCH / "test_real.parquet", ["targetid", *COMPARED])
+    noisy = read_table(paths.NOISE, ["targetid", *COMPARED])
+    jpas = read_table(paths.JPAS, COMPARED)
+    sets = error_sets(*map(columns_of, (matched, noisy, jpas)), np.random.default_rng(0))
     figures.save(figures.noise(sets), paths.FIGURES / "noise.png")
     columns = columns_of(read_table(paths.WEIGHTS, [*COLUMNS, "weight", "split"]))
     train = columns["split"] == "train"

@@ -10,7 +10,9 @@ def sources(num, shared, seed):
     mag_i = rng.uniform(17, 22.5, num)
     night = shared * rng.normal(size=(num, 1)) + (1 - shared) * rng.normal(size=(num, 54))
     flux_err = 0.02 * 10 ** (0.3 * (mag_i[:, None] - 20)) * np.exp(0.3 * night)
-    columns = {"MAG_i": mag_i} | {token: np.ones(num) for token in NARROW}
+    columns = {"MAG_i": mag_i, "targetid": np.arange(num)} | {
+        token: np.ones(num) for token in NARROW
+    }
     return columns | {f"{token}_ERR": flux_err[:, k] for k, token in enumerate(NARROW)}
 
 
@@ -22,16 +24,19 @@ def test_correlation_is_what_is_left_beside_the_trend_with_magnitude():
 
 
 def test_errors_that_keep_together_are_nearer_to_jpas_than_those_of_the_magnitude_alone():
-    sets = error_sets(sources(2000, 0.9, 1), sources(3000, 0.9, 2), np.random.default_rng(3))
-    found = distances(sets)
-    assert found["similar donor"]["correlation"] < 0.1
+    matched, jpas = sources(2000, 0.9, 1), sources(3000, 0.9, 2)
+    noisy = matched | {"targetid": matched["targetid"].copy()}
+    found = distances(error_sets(matched, noisy, jpas, np.random.default_rng(3)))
+    assert found["similar donor"] == {"correlation": 0.0, "log_error": 0.0, "log_snr": 0.0}
     assert found["magnitude alone"]["correlation"] > 0.7
     assert found["magnitude alone"]["log_snr"] == pytest.approx(0, abs=0.05)
+    assert found["magnitude alone"]["log_error"] == pytest.approx(np.sqrt(2) * 0.13 * 0.9, rel=0.2)
 
 
-def test_sources_with_missing_bands_or_out_of_range_are_left_out():
-    columns = sources(500, 0.5, 4)
-    columns["J0660"][:10] = np.nan
-    columns["MAG_i"][10:20] = 24.0
-    sets = error_sets(columns, sources(500, 0.5, 5), np.random.default_rng(0))
-    assert len(sets["similar donor"][0]) == 480
+def test_sources_are_joined_and_those_with_missing_bands_or_out_of_range_left_out():
+    matched, noisy = sources(500, 0.5, 4), sources(500, 0.5, 5)
+    matched["targetid"] = np.arange(500) + 100
+    noisy["J0660"][100:110] = np.nan
+    matched["MAG_i"][10:20] = 24.0
+    sets = error_sets(matched, noisy, sources(500, 0.5, 6), np.random.default_rng(0))
+    assert len(sets["J-PAS"][0]) == len(sets["similar donor"][0]) == 380
