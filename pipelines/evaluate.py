@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
-from ojala import bundle
-from ojala.contexts import predictions
+from ojala import bundle, contexts
 from ojala.evaluate_config import EvaluateConfig
 from ojala.evaluation import scores
 from ojala.gap import gaps
@@ -21,28 +21,27 @@ def evaluate() -> None:
     """Write reports/metrics.json; the numbers join the run that trained the bundle."""
     config = params.section("evaluate", EvaluateConfig)
     predictor = Predictor(bundle.load(paths.BUNDLE))
-    truth = {name: columns_of(read_table(paths.CROSSMATCH / f"{name}.parquet")) for name in SETS}
-    given = {name: _predictions(predictor, truth[name], config) for name in SETS}
-    metrics: dict[str, Any] = {name: scores(given[name], truth[name], config) for name in SETS}
-    real, synth = ((given[name]["all"], truth[name]) for name in SETS)
-    metrics["gap"] = gaps(real, synth, config)
+
+    def predict(columns: Columns, context: Sequence[str]) -> Columns:
+        return predictor.predict(columns, context=context)
+
+    metrics: dict[str, Any] = {}
+    pairs: list[tuple[Columns, Columns]] = []
+    for name in SETS:
+        truth = columns_of(read_table(paths.CROSSMATCH / f"{name}.parquet"))
+        answers = contexts.predictions(predict, truth, config.hidden_bands, config.seed)
+        metrics[name] = scores(answers, truth, config)
+        pairs.append((answers["all"], truth))
+    metrics["gap"] = gaps(pairs[0], pairs[1], config)
     stage.report("metrics", metrics)
-    run = json.loads(paths.RUN.read_text())
-    if tracking.is_known(run["run_id"]):
-        tracking.log_metrics(run["run_id"], metrics, step=0)
-        tracking.log_files(run["run_id"], paths.REPORTS / "metrics.json", "reports")
+    _join_run(metrics)
 
 
-def _predictions(
-    predictor: Predictor, truth: Columns, config: EvaluateConfig
-) -> dict[str, Columns]:
-    """One pass of the Predictor for each context."""
-    return predictions(
-        lambda columns, context: predictor.predict(columns, context=context),
-        truth,
-        config.hidden_bands,
-        config.seed,
-    )
+def _join_run(metrics: dict[str, Any]) -> None:
+    run_id = json.loads(paths.RUN.read_text())["run_id"]
+    if tracking.is_known(run_id):
+        tracking.log_metrics(run_id, metrics, step=0)
+        tracking.log_files(run_id, paths.REPORTS / "metrics.json", "reports")
 
 
 if __name__ == "__main__":

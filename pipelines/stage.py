@@ -18,6 +18,8 @@ def run(stage: Callable[[], None]) -> None:
         stage()
     except (ValueError, OSError) as error:
         sys.exit(f"{stage.__name__}: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 def report(name: str, counts: Mapping[str, Any]) -> None:
