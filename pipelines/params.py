@@ -26,7 +26,6 @@ SECTIONS = {
     "weights": "ojala.sampling:WeightsConfig",
     "train": "ojala.train:TrainConfig",
     "evaluate": "ojala.evaluate_config:EvaluateConfig",
-    "evaluate": "ojala.evaluate_config:EvaluateConfig",
     "cluster": "pipelines.cluster:ClusterConfig",
 }
 """Where the dataclass of each section stands; imported only by who reads the section."""
