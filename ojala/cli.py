@@ -20,6 +20,8 @@ COMMANDS = {
     "jpas": ("ojala.jpas_table", "the J-PAS table, without labels"),
     "fetch-desi": ("ojala.surveys.desi_files", "public DESI DR1 files"),
     "fetch-jpas": ("ojala.surveys.jpas_pages", "J-PAS photometry from the CEFCA archive"),
+    "finetune": ("ojala.finetune", "a head of your own on a trained bundle"),
+    "heads": ("ojala.head_list", "the heads there are, and whether their base is the bundle"),
     "responses": ("ojala.passband_fit", "fit the analytic narrow bands to measured curves"),
 }
 """Module and one line of help of each sub-command."""

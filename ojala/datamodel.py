@@ -17,6 +17,9 @@ of the J-PAS input table, those set aside included (column `REJECTED` says why).
 released catalogue's. Every prediction `X` has its 1 sigma error `X_ERR`. A quantity is answered for
 every source: read `CLASS` first, and of the stellar parameters only those of stars, say.
 
+Fine-tuned heads add columns of their own, each with its error ([heads](heads.md)): what they mean
+stands in the file, and its card `HEADS` says which heads they were.
+
 Made from the tables of the code by `python -m ojala.datamodel`; a test keeps it up to date.
 """
 

@@ -7,7 +7,7 @@ data and parameters the numbers come from.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -33,6 +33,7 @@ HEADER_KEYS = {
     "model_version": ("MODELVER", "version of the registered model"),
     "run_id": ("RUNID", "MLflow run that trained it"),
     "bundle_digest": ("BUNDLE", "digest of the bundle that predicted"),
+    "heads": ("HEADS", "fine-tuned heads and their digests"),
     "params_digest": ("PARAMS", "digest of the parameters"),
     "mocks_digest": ("DESIDATA", "digest of the DESI mocks (DVC)"),
     "jpas_digest": ("JPASDATA", "digest of the J-PAS table (DVC)"),
@@ -79,9 +80,17 @@ def _described() -> dict[str, VacColumn]:
     return described
 
 
-def vac_column(name: str) -> VacColumn:
-    """Unit, UCD and description of a column. Raises ValueError for one that is not described."""
-    described = _described()
+def is_described(name: str) -> bool:
+    """Whether a column of that name has a meaning of its own already."""
+    return name in _described()
+
+
+def vac_column(name: str, extra: Sequence[VacColumn] = ()) -> VacColumn:
+    """Unit, UCD and description of a column. Raises ValueError for one that is not described.
+
+    extra: columns beyond the catalogue's own, those of fine-tuned heads; errors are derived
+    """
+    described = {column.name: column for column in extra} | _described()
     if name in described:
         return described[name]
     value = described.get(name.removesuffix(ERROR_SUFFIX))
@@ -90,21 +99,27 @@ def vac_column(name: str) -> VacColumn:
     return VacColumn(
         name=name,
         unit=value.unit,
-        ucd=f"stat.error;{value.ucd}",
+        ucd=f"stat.error;{value.ucd}".rstrip(";"),
         description=f"1 sigma error of {value.name}",
     )
 
 
-def write_vac(directory: str | Path, columns: Columns, provenance: Mapping[str, str]) -> None:
+def write_vac(
+    directory: str | Path,
+    columns: Columns,
+    provenance: Mapping[str, str],
+    extra: Sequence[VacColumn] = (),
+) -> None:
     """Write ``ojala_vac.parquet`` and ``ojala_vac.fits`` into ``directory``, each whole.
 
     columns: in the order in which they are to stand; provenance: entries of HEADER_KEYS.
+    extra: what columns mean that are not the catalogue's own (fine-tuned heads)
     Raises ValueError for a column without a description or an unknown entry of the provenance.
     """
     unknown = set(provenance) - set(HEADER_KEYS)
     if unknown:
         raise ValueError(f"provenance entry {sorted(unknown)[0]!r} has no header card")
-    described = [vac_column(name) for name in columns]
+    described = [vac_column(name, extra) for name in columns]
     directory = Path(directory)
     with written_whole(directory / "ojala_vac.parquet") as partial:
         pq.write_table(_arrow(columns, described, provenance), partial, compression="zstd")

@@ -9,7 +9,7 @@ from astropy.table import Table
 from ojala.datamodel import page
 from ojala.quantities import queries
 from ojala.shards import jpas_schema
-from ojala.vac import HEADER_KEYS, vac_column, write_vac
+from ojala.vac import HEADER_KEYS, VacColumn, vac_column, write_vac
 
 PROVENANCE = {"model_version": "3", "run_id": "abc", "mocks_digest": "d41d8", "created": "now"}
 
@@ -67,6 +67,22 @@ def test_an_undescribed_column_or_entry_leaves_nothing_behind(tmp_path):
     with pytest.raises(ValueError, match="entry 'author'"):
         write_vac(tmp_path, catalogue(), {"author": "me"})
     assert not list(tmp_path.iterdir())
+
+
+def test_a_column_that_is_not_the_catalogues_own_brings_its_meaning(tmp_path):
+    mass = VacColumn(name="LOGMASS", unit="dex(solMass)", ucd="phys.mass", description="virial")
+    columns = catalogue() | {"LOGMASS": np.arange(4.0), "LOGMASS_ERR": np.ones(4)}
+    write_vac(tmp_path, columns, PROVENANCE, [mass])
+    header = fits.getheader(tmp_path / "ojala_vac.fits", 1)
+    assert [header[f"{card}8"] for card in ("TUNIT", "TUCD", "TCOMM")] == [
+        "dex(solMass)",
+        "phys.mass",
+        "virial",
+    ]
+    assert header["TUCD9"] == "stat.error;phys.mass"
+    assert header["TCOMM9"] == "1 sigma error of LOGMASS"
+    redefined = VacColumn(name="ra", unit="rad", ucd="", description="mine")
+    assert vac_column("ra", [redefined]).unit == "deg"
 
 
 def test_the_data_model_page_is_what_the_tables_say():
