@@ -1,0 +1,109 @@
+"""Does adaptation work here? Test-Real against Test-Synth with and without it, over seeds.
+
+    python benchmarks/adaptation.py --seeds 3 --epochs 10 --out docs/figures/adaptation
+
+Trains the section ``train`` of params.yaml once per seed and weight of the MMD on the tables of a
+finished `make repro`, all else equal, and writes OUT.json and OUT.png.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from tqdm import tqdm
+
+from ojala import figures
+from ojala.bundle import Bundle
+from ojala.evaluation import scores
+from ojala.model.ojala import Ojala
+from ojala.model.presets import preset
+from ojala.predict import Predictor
+from ojala.resident import measured_scaling, resident
+from ojala.shards import columns_of, read_table
+from ojala.train import TrainConfig, fit
+from pipelines import params, paths
+
+WEIGHTS = (0.0, 0.2)
+SETS = ("test_real", "test_synth")
+MEASURES = {
+    "Weighted F1 of class": ("class", "weighted_f1"),
+    r"$\sigma_{\rm NMAD}$ of galaxies": ("galaxy", "sigma_nmad"),
+    "Outliers of galaxies": ("galaxy", "outlier_fraction"),
+    r"$\sigma_{\rm NMAD}$ of quasars": ("qso", "sigma_nmad"),
+}
+
+
+def main() -> None:
+    """Train, score, write."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, help="in place of the parameter file's")
+    parser.add_argument("--out", type=Path, default=Path("reports/adaptation"))
+    options = parser.parse_args()
+    config = params.section("train", TrainConfig)
+    if options.epochs:
+        config = replace(config, num_epochs=options.epochs)
+    runs = list(trained(config, options.seeds))
+    options.out.with_suffix(".json").write_text(json.dumps(runs, indent=1) + "\n")
+    figures.save(picture(runs), options.out.with_suffix(".png"))
+    for run in runs:
+        print(run)
+
+
+def trained(config: TrainConfig, num_seeds: int) -> Iterator[dict[str, Any]]:
+    """One entry per training: its seed, its weight, and the measures on both sets."""
+    table, jpas = read_table(paths.WEIGHTS), read_table(paths.JPAS)
+    scaling = measured_scaling(table, ew_transform=config.ew_transform, seed=config.seed)
+    mocks = resident(table, scaling, labelled=True, split="train")
+    target = resident(jpas, scaling, labelled=False)
+    assert config.adaptation is not None, "the section train adapts"
+    for seed, weight in tqdm([(s, w) for s in range(num_seeds) for w in WEIGHTS], unit="training"):
+        adaptation = replace(config.adaptation, mmd_weight=weight)
+        changed = replace(config, seed=seed, adaptation=adaptation)
+        model = Ojala(preset(config.preset))
+        for _ in fit(model, mocks, target, changed):
+            pass
+        predictor = Predictor(Bundle(model=model, scaling=scaling, provenance={}, digest=""))
+        yield {"seed": seed, "mmd_weight": weight} | {
+            name: measures(predictor, name) for name in SETS
+        }
+
+
+def measures(predictor: Predictor, name: str) -> dict[str, float]:
+    """MEASURES on a test set."""
+    table = read_table(paths.CROSSMATCH / f"{name}.parquet")
+    found = scores(predictor.predict(table), columns_of(table))
+    return {label: found[group][entry] for label, (group, entry) in MEASURES.items()}
+
+
+def picture(runs: list[dict[str, Any]]) -> Figure:
+    """A panel per measure: each training a line from Test-Synth to Test-Real."""
+    figure = Figure(figsize=(12, 3.2), layout="constrained")
+    for axis, label in zip(figure.subplots(1, len(MEASURES)), MEASURES, strict=True):
+        for run in runs:
+            adapted = run["mmd_weight"] > 0
+            axis.plot(
+                np.arange(2) + (0.04 if adapted else -0.04),
+                [run["test_synth"][label], run["test_real"][label]],
+                "o-" if adapted else "s--",
+                color="tab:orange" if adapted else "0.4",
+                label=rf"$\lambda_{{\rm MMD}}$ = {run['mmd_weight']:g}"
+                if run["seed"] == 0
+                else None,
+            )
+        axis.set_xticks([0, 1], ["Test-Synth", "Test-Real"])
+        axis.set(xlim=(-0.3, 1.3), ylabel=label)
+        axis.set_title(f"{len(runs) // len(WEIGHTS)} seeds each", fontsize=9)
+    figure.axes[0].legend(frameon=False, fontsize=8)
+    return figure
+
+
+if __name__ == "__main__":
+    main()
