@@ -48,6 +48,7 @@ $(INSTALLED): $(LOCKED) pyproject.toml
 lint: $(INSTALLED) ## ruff: rules and format
 	ruff check .
 	ruff format --check .
+	hadolint Dockerfile
 
 type: $(INSTALLED) ## mypy, strict
 	mypy ojala serving pipelines
@@ -67,6 +68,6 @@ ui: $(INSTALLED) ## the MLflow UI: runs side by side, registered versions
 serve: $(INSTALLED) ## a service of the registered model on port 3000
 	bentoml serve serving.service:OjalaService --port $${PORT:-3000}
 
-docs-figures: $(INSTALLED) ## the figures of docs/, from the pipeline's products
-	python -m pipelines.docs_figures
+docs-figures: $(INSTALLED) ## the figures of docs/, from the simulated sky
+	ojala sky-figures data/simulated --out docs/figures
 

@@ -21,6 +21,7 @@ from mlflow.entities import Metric, Param
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature, infer_signature
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+from PIL import Image
 
 from ojala.quantities import queries as all_queries
 from pipelines import digests
@@ -116,6 +117,13 @@ def log_files(run_id: str, path: str | Path, folder: str) -> None:
     log(run_id, str(path), folder)
 
 
+def log_figures(run_id: str, directory: str | Path) -> None:
+    """Store the PNG figures of a directory as images, which the UI shows side by side."""
+    for path in sorted(Path(directory).glob("*.png")):
+        with Image.open(path) as image:
+            client().log_image(run_id, image, key=path.stem, step=0)
+
+
 def is_known(run_id: str) -> bool:
     """Whether the tracking server has the run; a restored cache may outlive its database."""
     try:
@@ -125,11 +133,11 @@ def is_known(run_id: str) -> bool:
     return True
 
 
-def registered(digest: str) -> Version | None:
-    """The version made of the bundle with that digest."""
-    for found in client().search_model_versions(f"name = '{MODEL}' and tags.digest = '{digest}'"):
+def registered(digest: str, name: str = MODEL) -> Version | None:
+    """The version made of the bundle, or of the head, with that digest."""
+    for found in client().search_model_versions(f"name = '{name}' and tags.digest = '{digest}'"):
         return Version(
-            name=MODEL, version=str(found.version), digest=digest, run_id=found.run_id or ""
+            name=name, version=str(found.version), digest=digest, run_id=found.run_id or ""
         )
     return None
 
@@ -175,6 +183,42 @@ def _log_version(
         )
         made = mlflow.register_model(logged.model_uri, MODEL, tags={"digest": digest})
         return Version(name=MODEL, version=str(made.version), digest=digest, run_id=run.info.run_id)
+
+
+def register_head(
+    place: Path, *, name: str, digest: str, run_id: str, base: Version, about: Mapping[str, str]
+) -> Version:
+    """The version of a head as model "ojala-head-NAME", made if there is none yet, as candidate.
+
+    place: its directory, which is what the version holds; base: the version of its bundle
+    about: its quantity and description. The tags base_digest and base_version say what it may
+        answer beside: a version of the model with another digest needs the head trained again.
+    """
+    model = f"{MODEL}-head-{name}"
+    version = registered(digest, model) or _log_head(place, model, digest, run_id, about)
+    for key, value in (("base_digest", base.digest), ("base_version", base.version)):
+        client().set_model_version_tag(model, version.version, key, value)
+    client().set_registered_model_alias(model, CANDIDATE, version.version)
+    return version
+
+
+def _log_head(
+    place: Path, model: str, digest: str, run_id: str, about: Mapping[str, str]
+) -> Version:
+    """Store a head's files under the run that trained it, and make a version of them."""
+    known = {"run_id": run_id} if is_known(run_id) else {"run_name": f"restored {digest[:8]}"}
+    with mlflow.start_run(experiment_id=experiment(), **known) as run:
+        log_files(run.info.run_id, place, "head")
+    if not client().search_registered_models(f"name = '{model}'"):
+        client().create_registered_model(model, description="A fine-tuned head of the model ojala")
+    made = client().create_model_version(
+        model,
+        source=f"runs:/{run.info.run_id}/head",
+        run_id=run.info.run_id,
+        tags={"digest": digest, "quantity": about["quantity"]},
+        description=about["description"],
+    )
+    return Version(name=model, version=str(made.version), digest=digest, run_id=run.info.run_id)
 
 
 def _signature(example: pd.DataFrame, answer: pd.DataFrame) -> ModelSignature:

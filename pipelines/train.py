@@ -37,6 +37,7 @@ def train() -> None:
         model, scaling = learning.learnt(Path(kept), config)
         digest = bundle.save(paths.BUNDLE, model, scaling, _provenance(run_id, data))
         tracking.log_files(run_id, paths.BUNDLE, "bundle")
+        tracking.log_figures(run_id, paths.FIGURES)
     with written_whole(paths.RUN) as partial:
         partial.write_text(json.dumps({"run_id": run_id, "digest": digest}, indent=1) + "\n")
     stage.report("train", last)
