@@ -40,16 +40,21 @@ class DonorConfig:
 
     bin_width: width of a bin of i, mag; widened on both sides until it holds num_neighbours
     num_neighbours: nearest J-PAS sources among which one is drawn at random
+    calibration_err: 1 sigma of a band's zero-point, mag, which stated errors leave out; the
+        fluxes are perturbed by it as well (ERRZPT of the tile images of miniJPAS: 0.04)
     seed: of that draw and of the perturbation
     """
 
     bin_width: float = 0.1
     num_neighbours: int = 5
+    calibration_err: float = 0.04
     seed: int = 1
 
     def __post_init__(self) -> None:
         if not self.bin_width > 0:
             raise ValueError(f"bin_width is {self.bin_width}, expected a positive width in mag")
+        if self.calibration_err < 0:
+            raise ValueError(f"calibration_err is {self.calibration_err}, expected 0 mag or more")
         if self.num_neighbours < 1:
             raise ValueError(f"num_neighbours is {self.num_neighbours}, expected 1 or more")
 
@@ -82,7 +87,7 @@ def noisy_table(
             )
             used.update(donor[donor >= 0].tolist())
             without += int(np.sum(donor < 0))
-            yield mocks | noisy(mocks, jpas, donor, rng)
+            yield mocks | noisy(mocks, jpas, donor, config.calibration_err, rng)
 
     num_rows = write_shards(blocks(), directory, mocks_schema())
     return {"mocks": num_rows, "without_donor": without, "donors_used": len(used)}
@@ -121,18 +126,28 @@ def donors(
     return donor
 
 
-def noisy(mocks: Columns, jpas: Columns, donor: Rows, rng: np.random.Generator) -> Columns:
-    """Mocks with their donors' errors and missing bands, perturbed by those errors.
+def noisy(
+    mocks: Columns, jpas: Columns, donor: Rows, calibration_err: float, rng: np.random.Generator
+) -> Columns:
+    """Mocks with their donors' errors and missing bands, perturbed by those and by calibration.
 
     mocks, jpas: columns of PERTURBED and their _ERR; donor: row of ``jpas`` for each mock, -1 to
-    leave a mock as it is. Columns that J-PAS does not measure are not in the result.
+    leave a mock as it is; calibration_err: mag. The stated errors stay the donors'. The
+    zero-point of i moves all narrow bands of a source together, since they are ratios to it.
+    Columns that J-PAS does not measure are not in the result.
     """
     columns: Columns = {}
     has_donor = donor >= 0
+    i_shift = calibration_err * rng.standard_normal(len(donor), dtype=np.float32)
     for token in PERTURBED:
         flux, flux_err = mocks[token], mocks[f"{token}_ERR"]
         donated = jpas[f"{token}_ERR"][donor]
-        perturbed = flux + donated * rng.standard_normal(len(flux), dtype=np.float32)
+        if token == "MAG_i":
+            calibrated = flux + i_shift
+        else:
+            shift = calibration_err * rng.standard_normal(len(flux), dtype=np.float32)
+            calibrated = flux * 10 ** (0.4 * (i_shift - shift))
+        perturbed = calibrated + donated * rng.standard_normal(len(flux), dtype=np.float32)
         columns[token] = np.where(has_donor, perturbed, flux).astype(np.float32)
         observed = np.isfinite(columns[token])
         columns[f"{token}_ERR"] = np.where(

@@ -60,7 +60,7 @@ def test_errors_and_missing_bands_are_the_donors_and_the_scatter_is_theirs():
     mocks |= {f"{token}_ERR": np.full(num, 1e-3, "f4") for token in PERTURBED}
     donor = np.full(num, 7)
     donor[0] = -1
-    columns = noisy(mocks, jpas, donor, np.random.default_rng(3))
+    columns = noisy(mocks, jpas, donor, 0.0, np.random.default_rng(3))
     assert np.all(np.isnan(columns["J0500"][1:]))
     assert np.all(np.isnan(columns["J0500_ERR"][1:]))
     assert columns["J0660"][0] == 1.0
@@ -103,3 +103,20 @@ def test_the_noisy_table_keeps_order_keys_and_labels(tmp_path):
     assert column(table, "targetid").tolist() == list(range(40))
     assert np.array_equal(column(table, "LOGM"), mocks["LOGM"].astype("f4"))
     assert np.isin(column(table, "J0660_ERR")[:39], jpas["J0660_ERR"]).all()
+
+
+def test_zero_points_move_bands_singly_and_that_of_i_all_of_them_together():
+    jpas, _ = jpas_sky(10)
+    num = 4000
+    jpas |= {f"{token}_ERR": np.full(10, 1e-6, "f4") for token in PERTURBED}
+    mocks = {token: np.ones(num, "f4") for token in PERTURBED}
+    mocks |= {f"{token}_ERR": np.full(num, 1e-3, "f4") for token in PERTURBED}
+    columns = noisy(mocks, jpas, np.zeros(num, int), 0.03, np.random.default_rng(6))
+    shift = {token: -2.5 * np.log10(columns[token]) for token in ("J0500", "J0800")}
+    i_shift = columns["MAG_i"] - 1
+    assert np.std(i_shift) == pytest.approx(0.03, rel=0.05)
+    for values in shift.values():
+        assert np.std(values) == pytest.approx(0.03 * np.sqrt(2), rel=0.05)
+        assert np.std(values + i_shift) == pytest.approx(0.03, rel=0.05)
+    assert np.corrcoef(*shift.values())[0, 1] == pytest.approx(0.5, abs=0.05)
+    assert np.allclose(columns["J0500_ERR"], 1e-6)
