@@ -21,7 +21,7 @@ from ojala.crossmatch import CrossmatchConfig, is_validation
 from ojala.embeddings import embeddings
 from ojala.head import HeadConfig, HeadNetwork
 from ojala.head_fit import FinetuneConfig, fit
-from ojala.label_table import Labels, joined, read_labels
+from ojala.label_table import Labels, NoLabelsError, joined, read_labels
 from ojala.metrics import bias, sigma_nmad
 from ojala.predict import Predictor
 from ojala.quantities import CLASSES
@@ -112,7 +112,8 @@ def finetune(
     """Train a head and write it, whole or not at all.
 
     provenance: entries beside those that are known here
-    Raises ValueError with one sentence for what does not fit, before anything is written.
+    Raises ValueError with one sentence for what does not fit, before anything is written:
+    NoLabelsError where there is merely too little to learn from.
     """
     head.check_place(recipe.place)
     opened = bundle.load(recipe.base)
@@ -171,7 +172,7 @@ def _scores(
 
 def _check_enough(num_train: int, recipe: Recipe) -> None:
     if num_train < MIN_SOURCES:
-        raise ValueError(
+        raise NoLabelsError(
             f"{recipe.labels}: {num_train} labelled sources to train head {recipe.name} on, "
             f"expected {MIN_SOURCES} or more"
         )

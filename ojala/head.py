@@ -184,7 +184,8 @@ def save(
 
 def check_place(directory: Path) -> None:
     """Raise ValueError for a place that holds anything but a head: it would be replaced."""
-    if directory.exists() and not is_head(directory):
+    empty = directory.is_dir() and not any(directory.iterdir())
+    if directory.exists() and not empty and not is_head(directory):
         raise ValueError(f"{directory}: holds something that is not a head, it is left as it is")
 
 

@@ -39,6 +39,10 @@ KEYS = (("targetid", "survey", "program"), ("targetid",), ("tile_id", "number"))
 NUMBERS = ("targetid", "tile_id", "number")
 
 
+class NoLabelsError(ValueError):
+    """There is nothing to learn from: the tables are as they should be, but hold too few labels."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Labels:
     """The labelled sources of a table.
@@ -88,7 +92,7 @@ def read_labels(path: str | Path, quantity: str) -> Labels:
     value = _numbers(table, quantity, path)
     known = np.isfinite(value)
     if not known.any():
-        raise ValueError(f"{path}: column {quantity} holds no finite value")
+        raise NoLabelsError(f"{path}: column {quantity} holds no finite value")
     error = np.zeros(len(table))
     if f"{quantity}_ERR" in table.colnames:
         given = _numbers(table, f"{quantity}_ERR", path)
@@ -122,7 +126,7 @@ def joined(labels: Labels, photometry: str | Path, classes: Sequence[str]) -> La
             tables.append(read_table(shard).take(places))
             rows.append(found)
     if not tables:
-        raise ValueError(
+        raise NoLabelsError(
             f"{labels.path}: none of its {len(labels)} labelled sources is in {photometry} "
             f"(by {', '.join(key)})"
         )
@@ -153,7 +157,7 @@ def _of_classes(
         )
     chosen = np.isin(spectype, [CLASSES.index(name) for name in classes])
     if not chosen.any():
-        raise ValueError(
+        raise NoLabelsError(
             f"{labels.path}: none of its {len(row)} labelled sources with photometry is "
             f"{' or '.join(classes)}"
         )
@@ -201,9 +205,13 @@ def _matches(keys: pa.Table, names: pa.Table) -> tuple[NDArray[np.int64], NDArra
 
 
 def _table(keys: Columns) -> pa.Table:
-    """Keys as numbers of 64 bits and text, which is how they are compared."""
-    kinds = {part: pa.int64() if part in NUMBERS else pa.string() for part in keys}
-    return pa.table({part: pa.array(keys[part], type=kinds[part]) for part in keys})
+    """Keys as numbers of 64 bits and text, which is how they are compared; "" where not said."""
+    return pa.table(
+        {
+            part: pa.array(values, pa.int64()) if part in NUMBERS else pa.array(_text(values))
+            for part, values in keys.items()
+        }
+    )
 
 
 def _read(path: Path, quantity: str) -> Table:
@@ -284,5 +292,7 @@ def _classes(values: Any) -> NDArray[np.int8]:
 def _text(values: NDArray[Any]) -> NDArray[np.str_]:
     if values.dtype.kind == "S":
         values = np.char.decode(values, "ascii")
+    if values.dtype.kind == "O":
+        values = np.array(["" if value is None else value for value in values])
     stripped: NDArray[np.str_] = np.char.strip(values.astype(str))
     return stripped

@@ -81,6 +81,17 @@ def test_survey_and_program_tell_spectra_apart_where_both_tables_have_them(photo
         joined(read_labels(written(both, tmp_path / "ids.csv"), "MASS"), photometry, ("QSO",))
 
 
+def test_what_is_not_said_of_a_source_is_the_same_in_both_tables(photometry, tmp_path):
+    table = pq.read_table(photometry)
+    for name in ("survey", "program"):
+        place = table.column_names.index(name)
+        table = table.set_column(place, name, pa.nulls(len(table), pa.string()))
+    pq.write_table(table, tmp_path / "bare.parquet")
+    stars = np.sum(column(table, "SPECTYPE") == 1)
+    labels = read_labels(tmp_path / "bare.parquet", "TEFF")
+    assert len(joined(labels, tmp_path / "bare.parquet", ("STAR",)).value) == stars
+
+
 def test_jpas_sources_are_named_by_tile_and_number(tmp_path):
     keys = {"tile_id": np.array([5, 5, 6]), "number": np.array([1, 2, 1])}
     table = as_table(keys | {"MAG_i": np.full(3, 20.0)}, jpas_schema())
