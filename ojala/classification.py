@@ -38,7 +38,7 @@ def scores_of_counts(counts: NDArray[np.float64], min_objects: int) -> dict[str,
     A class with fewer than ``min_objects`` sources is NOT_ENOUGH, and so is then the weighted F1.
     """
     numbers = counts.sum(axis=1)
-    measures = balanced(counts)
+    measures = balanced(of_common_classes(counts, min_objects))
     result: dict[str, Any] = {}
     for code, name in enumerate(CLASSES):
         enough = numbers[code] >= min_objects
@@ -52,6 +52,14 @@ def scores_of_counts(counts: NDArray[np.float64], min_objects: int) -> dict[str,
     result["accuracy"] = float(np.trace(counts) / total) if total >= min_objects else NOT_ENOUGH
     result["confusion"] = counts.astype(int).tolist()
     return result
+
+
+def of_common_classes(counts: NDArray[np.float64], min_objects: int) -> NDArray[np.float64]:
+    """The matrix without the true classes of fewer sources.
+
+    Weighing the same as the others, one misled source of a class of two would halve their purity.
+    """
+    return np.where(counts.sum(axis=1, keepdims=True) >= min_objects, counts, 0.0)
 
 
 def class_calibration(

@@ -6,7 +6,7 @@ that scores, intervals, gaps and figures all follow from the same numbers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,6 +45,39 @@ CONTINUA = ("HALPHA_CONT", "HBETA_CONT")
 STELLAR = ("TEFF", "LOGG", "FEH", "ALPHAFE")
 HOST = ("LOGM", "LOGSFR")
 REDSHIFT_TOKENS = {"galaxy": "Z_GAL", "qso": "Z_QSO"}
+
+CLASS_NAMES = {"galaxy": "galaxies", "qso": "quasars", "star": "stars"}
+NAMES = {
+    "z": ("redshift", ""),
+    "LOGM": ("log stellar mass", "dex"),
+    "LOGSFR": ("log SFR", "dex"),
+    "LOGSFR_CERTAIN": ("log SFR, stated error < 0.5 dex", "dex"),
+    "TEFF": ("effective temperature", "K"),
+    "LOGG": ("log g", "dex"),
+    "FEH": ("[Fe/H]", "dex"),
+    "ALPHAFE": ("[alpha/Fe]", "dex"),
+    "HALPHA_6562_EW": ("log EW(H-alpha)", "dex"),
+    "HBETA_4861_EW": ("log EW(H-beta)", "dex"),
+    "NII_6584_EW": ("log EW([NII] 6584)", "dex"),
+    "OIII_5007_EW": ("log EW([OIII] 5007)", "dex"),
+    "HALPHA_CONT": ("continuum at H-alpha / i", ""),
+    "HBETA_CONT": ("continuum at H-beta / i", ""),
+    "NII_HALPHA": ("log [NII]/H-alpha", "dex"),
+    "OIII_HBETA": ("log [OIII]/H-beta", "dex"),
+    "FLUX_HALPHA": ("log flux of H-alpha", "dex"),
+    "FLUX_HBETA": ("log flux of H-beta", "dex"),
+    "FLUX_NII6584": ("log flux of [NII] 6584", "dex"),
+    "FLUX_OIII5007": ("log flux of [OIII] 5007", "dex"),
+    "L_HALPHA_CORR": ("log L(H-alpha), corrected", "dex"),
+    "L_HALPHA_CORR_STRONG": ("log L(H-alpha), EW > 10 Angstrom", "dex"),
+}
+"""What comparisons are called, and the unit of their residuals."""
+
+
+def stated_name(token: str) -> tuple[str, str]:
+    """The same of a comparison of ``stated``, where equivalent widths are in Angstrom."""
+    name, unit = NAMES[token]
+    return (name.removeprefix("log "), "Angstrom") if token in LINES else (name, unit)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +164,7 @@ def comparisons(
             )
     with np.errstate(invalid="ignore"):
         certain = predicted["LOGSFR_ERR"] < SFR_ERROR_LIMIT
-    found["galaxy"]["LOGSFR"] = found["galaxy"]["LOGSFR"].among(certain)
+    found["galaxy"]["LOGSFR_CERTAIN"] = found["galaxy"]["LOGSFR"].among(certain)
     for token in LINE_REDSHIFT_LIMIT:
         compare = in_dex if token in LINES else linear
         sample = line_sample(truth, token, faint_limit)
@@ -187,7 +220,9 @@ def in_dex(predicted: Columns, truth: Columns, token: str) -> Comparison:
     return Comparison(given=given, true=true, sigma=sigma).among(both)
 
 
-def flattened(found: dict[str, dict[str, Comparison]]) -> Iterator[tuple[str, str, Comparison]]:
+def flattened(
+    found: Mapping[str, Mapping[str, Comparison]],
+) -> Iterator[tuple[str, str, Comparison]]:
     """Class, quantity and comparison, one after the other."""
     for name, of_class in found.items():
         for quantity, comparison in of_class.items():

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ojala.bootstrap import Rows, drawn, drawn_classes, interval
-from ojala.classification import confusion, scores_of_counts
+from ojala.classification import confusion, of_common_classes, scores_of_counts
 from ojala.comparisons import REDSHIFT_TOKENS, Comparison, redshift
 from ojala.evaluate_config import EvaluateConfig
 from ojala.metrics import residual_scores
@@ -79,7 +80,8 @@ def by_redshift(
 def _add_intervals(
     classes: dict[str, Any], counts: NDArray[np.float64], config: EvaluateConfig
 ) -> None:
-    draws = drawn_classes(counts, num_draws=config.num_draws, seed=config.seed)
+    common = of_common_classes(counts, config.min_class_objects)
+    draws = drawn_classes(common, num_draws=config.num_draws, seed=config.seed)
     ends = {measure: np.transpose(interval(of_classes)) for measure, of_classes in draws.items()}
     for code, name in enumerate(CLASSES):
         if classes[name]["num_sources"] >= config.min_class_objects:
@@ -103,3 +105,35 @@ def _with_intervals(compared: Comparison, config: EvaluateConfig) -> dict[str, A
     ends = np.transpose(interval(draws))
     result["interval"] = dict(zip(MEASURES, ends.tolist(), strict=True))
     return result
+
+
+def drawn_curves(scores: Mapping[str, Any], num_bands: int) -> dict[str, list[dict[str, Any]]]:
+    """Curves of one test set that are worth comparing between two trainings, as tables.
+
+    scores: of ``evaluation.scores``; num_bands: narrow bands that there are
+    """
+    bins = scores["by_magnitude"]
+    redshifts = {
+        measure: [
+            {"mag_i": entry["mag_i"]} | {name: entry[name][measure] for name in REDSHIFT_TOKENS}
+            for entry in bins
+        ]
+        for measure in ("sigma_nmad", "outlier_fraction")
+    }
+    runs = {num_bands: scores["contexts"]["all"]}
+    runs |= {num_bands - int(hidden): run for hidden, run in scores["hidden_bands"].items()}
+    return redshifts | {
+        "class_f1": [
+            {"mag_i": entry["mag_i"]}
+            | {name.lower(): entry["class"][name]["f1"] for name in CLASSES}
+            for entry in bins
+        ],
+        "bands_shown": [
+            {
+                "narrow_bands": shown,
+                "weighted_f1": run["weighted_f1"],
+                "galaxy_sigma_nmad": run["galaxy"]["sigma_nmad"],
+            }
+            for shown, run in sorted(runs.items())
+        ],
+    }

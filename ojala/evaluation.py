@@ -7,7 +7,7 @@ numbers; curves over magnitude, redshift or probability are lists.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from ojala.comparisons import (
     LINE_RATIOS,
     LINES,
     REDSHIFT_TOKENS,
+    STELLAR,
     Selected,
     brighter_than,
     comparisons,
@@ -49,6 +50,10 @@ def scores(
     bright = brighter_than(truth, limit)
     result: dict[str, Any] = {
         "num_sources": int(bright.sum()),
+        "faint_limit": limit,
+        "num_of_class": {
+            name: int(np.sum(truth["SPECTYPE"] == code)) for code, name in enumerate(CLASSES)
+        },
         "class": scores_of_counts(confusion(predicted, truth, bright), config.min_objects),
         **quantity_scores(predicted, truth, config),
         "calibration": calibration(predicted, truth, config),
@@ -64,8 +69,8 @@ def scores(
             | {"by_magnitude": f1_by_magnitude(predictions[name], truth, config)}
             for name in TRAYS
         },
-        "lines_hidden": chosen(predictions["lines_hidden"], truth, config, ("galaxy",), TABLE_1),
-        "BB_zspec": chosen(predictions["BB_zspec"], truth, config, ("galaxy", "qso"), HOST),
+        "lines_hidden": lines_hidden(predictions["lines_hidden"], truth, config),
+        "BB_zspec": control(predictions["BB_zspec"], truth, config),
     }
     result["galaxy"]["bpt"] = bpt_scores(predicted, truth, limit, config.min_objects)
     result["galaxy"]["whan"] = whan_scores(predicted, truth, limit, config.min_objects)
@@ -87,16 +92,17 @@ def quantity_scores(
     return result
 
 
-def chosen(
-    predicted: Columns,
-    truth: Columns,
-    config: EvaluateConfig,
-    classes: Sequence[str],
-    quantities: Sequence[str],
-) -> dict[str, Any]:
-    """Scores of some quantities of some classes: of another context than the full one."""
+def lines_hidden(predicted: Columns, truth: Columns, config: EvaluateConfig) -> dict[str, Any]:
+    """Table 1, right: lines from the continuum alone, the bands that hold them being hidden."""
+    galaxies = quantity_scores(predicted, truth, config)["galaxy"]
+    return {"galaxy": {token: galaxies[token] for token in TABLE_1}}
+
+
+def control(predicted: Columns, truth: Columns, config: EvaluateConfig) -> dict[str, Any]:
+    """Control test of Sect. 4.5: masses and rates from broad bands and z_spec alone."""
     found = quantity_scores(predicted, truth, config)
-    return {name: {token: found[name][token] for token in quantities} for name in classes}
+    hosts = {"galaxy": (*HOST, "LOGSFR_CERTAIN"), "qso": HOST}
+    return {name: {token: found[name][token] for token in tokens} for name, tokens in hosts.items()}
 
 
 def summary(
@@ -136,3 +142,19 @@ def calibration(predicted: Columns, truth: Columns, config: EvaluateConfig) -> d
             for token, compared in of_class.items()
         }
     return result
+
+
+def headline(result: Mapping[str, Any]) -> dict[str, Any]:
+    """The few scores of a test set that tell two trainings apart, at their paths in ``scores``."""
+    tokens = {"galaxy": (*HOST, *LINES), "qso": HOST, "star": STELLAR}
+    short: dict[str, Any] = {
+        "class": {name: result["class"][name]["f1"] for name in CLASSES}
+        | {"weighted_f1": result["class"]["weighted_f1"]}
+    }
+    for name, chosen in tokens.items():
+        short[name] = {token: {"sigma_nmad": result[name][token]["sigma_nmad"]} for token in chosen}
+        if name in REDSHIFT_TOKENS:
+            short[name] |= {key: result[name][key] for key in ("sigma_nmad", "outlier_fraction")}
+            honest = result["calibration"][name]["z"]
+            short[name]["coverage_68"] = honest["coverage_68"]
+    return short

@@ -2,46 +2,151 @@
 
 from __future__ import annotations
 
+import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+from tqdm import tqdm
+
 from ojala import bundle, contexts
+from ojala.bands import narrow_bands
+from ojala.curves import drawn_curves
 from ojala.evaluate_config import EvaluateConfig
-from ojala.evaluation import scores
+from ojala.evaluation import headline, scores
+from ojala.figures import save, surveys
+from ojala.figures.album import REAL, SYNTH, Evaluated, Surroundings, album
 from ojala.gap import gaps
+from ojala.metrics import NOT_ENOUGH
 from ojala.predict import Predictor
-from ojala.shards import Columns, columns_of, read_table
+from ojala.report import report
+from ojala.shards import Columns, columns_of, read_table, shard_paths
+from ojala.writing import written_whole
 from pipelines import params, paths, stage, tracking
 
-SETS = ("test_real", "test_synth")
+SETS = {REAL: "test_real", SYNTH: "test_synth"}
 
 
 def evaluate() -> None:
-    """Write reports/metrics.json; the numbers join the run that trained the bundle."""
+    """Write reports/metrics.json with its summary, curves, figures and report.html.
+
+    Numbers, figures and the report join the run that trained the bundle.
+    """
     config = params.section("evaluate", EvaluateConfig)
-    predictor = Predictor(bundle.load(paths.BUNDLE))
-
-    def predict(columns: Columns, context: Sequence[str]) -> Columns:
-        return predictor.predict(columns, context=context)
-
-    metrics: dict[str, Any] = {}
-    pairs: list[tuple[Columns, Columns]] = []
-    for name in SETS:
-        truth = columns_of(read_table(paths.CROSSMATCH / f"{name}.parquet"))
-        answers = contexts.predictions(predict, truth, config.hidden_bands, config.seed)
-        metrics[name] = scores(answers, truth, config)
-        pairs.append((answers["all"], truth))
-    metrics["gap"] = gaps(pairs[0], pairs[1], config)
-    stage.report("metrics", metrics)
+    opened = bundle.load(paths.BUNDLE)
+    predictor = Predictor(opened)
+    found = _evaluated(predictor, config)
+    metrics = {file: found.scores[name] for name, file in SETS.items()} | {"gap": found.gaps}
+    stage.report("metrics", _rounded(metrics))
+    stage.report("summary", _rounded({SETS[n]: headline(s) for n, s in found.scores.items()}))
+    for name, rows in drawn_curves(found.scores[REAL], len(narrow_bands())).items():
+        _write_csv(paths.CURVES / f"{name}.csv", rows)
+    plates = album(found, _surroundings(predictor, config))
+    files = [paths.EVALUATION_FIGURES / f"{plate.name}.png" for plate in plates]
+    for plate, file in zip(plates, files, strict=True):
+        save(plate.draw(), file)
+    shown = list(zip(plates, files, strict=True))
+    report(paths.REPORT, found, shown, _about(opened), opened.provenance["data_source"])
     _join_run(metrics)
 
 
+def _evaluated(predictor: Predictor, config: EvaluateConfig) -> Evaluated:
+    """Predictions in every context, scores and gaps."""
+    truth = {
+        name: columns_of(read_table(paths.CROSSMATCH / f"{file}.parquet"))
+        for name, file in SETS.items()
+    }
+    given = {name: _answers(predictor, columns, config, name) for name, columns in truth.items()}
+    real, synth = ((given[name]["all"], truth[name]) for name in (REAL, SYNTH))
+    return Evaluated(
+        scores={name: scores(given[name], truth[name], config) for name in SETS},
+        gaps=gaps(real, synth, config),
+        predictions=given,
+        truth=truth,
+        config=config,
+    )
+
+
+def _answers(
+    predictor: Predictor, columns: Columns, config: EvaluateConfig, name: str
+) -> dict[str, Columns]:
+    """One pass of the Predictor for each context."""
+    passes = len(contexts.LABELS) + len(config.hidden_bands)
+    with tqdm(total=passes, desc=name, unit="context", disable=None) as bar:
+
+        def predict(catalogue: Columns, context: Sequence[str]) -> Columns:
+            bar.update()
+            return predictor.predict(catalogue, context=context)
+
+        return contexts.predictions(predict, columns, config.hidden_bands, config.seed)
+
+
+def _surroundings(predictor: Predictor, config: EvaluateConfig) -> Surroundings:
+    """Some mocks of the training table and some J-PAS sources, of their first shards."""
+    rng = np.random.default_rng([config.seed, 7])
+    mocks, jpas = (
+        _some(read_table(shard_paths(path)[0]), config.num_shown, rng)
+        for path in (paths.WEIGHTS, paths.JPAS)
+    )
+    rows = surveys.examples(mocks, config.seed)
+    examples = {name: values[rows] for name, values in mocks.items()}
+    nearest = np.full(len(rows), -1, dtype=np.int64)
+    if len(rows) and len(jpas["MAG_i"]):
+        nearest = surveys.nearest(
+            predictor.embed(examples), examples["MAG_i"], predictor.embed(jpas), jpas["MAG_i"]
+        )
+    return Surroundings(mocks=mocks, jpas=jpas, examples=examples, others=jpas, nearest=nearest)
+
+
+def _some(table: pa.Table, most: int, rng: np.random.Generator) -> Columns:
+    """At most so many rows of a table, at random."""
+    chosen = rng.permutation(table.num_rows)[:most]
+    return columns_of(table.take(np.sort(chosen)))
+
+
+def _about(opened: bundle.Bundle) -> dict[str, str]:
+    """What the report says of the model."""
+    made = opened.provenance
+    num_weights = sum(weights.numel() for weights in opened.model.parameters())
+    return {
+        "Bundle (SHA-256)": opened.digest,
+        "Weights of the network": f"{num_weights:,}",
+        "Trained in run (MLflow)": made["run_id"],
+        "Trained with commit": made["git_commit"],
+        "Parameters (SHA-256)": made["params_digest"],
+        "Data source": made["data_source"],
+    } | {f"{path} (DVC)": digest for path, digest in made["data"].items()}
+
+
+def _rounded(value: Any) -> Any:
+    """Floats to five digits: more would only be lines of a comparison."""
+    if isinstance(value, Mapping):
+        return {key: _rounded(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(inner) for inner in value]
+    return float(f"{value:.5g}") if isinstance(value, float) else value
+
+
+def _write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """A curve as a table; nothing where there were not enough objects."""
+    with written_whole(path) as partial, partial.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]) if rows else ["mag_i"])
+        writer.writeheader()
+        for row in rows:
+            writer.writerow({key: "" if v == NOT_ENOUGH else v for key, v in row.items()})
+
+
 def _join_run(metrics: dict[str, Any]) -> None:
+    """Numbers, figures and report to the run that trained the bundle."""
     run_id = json.loads(paths.RUN.read_text())["run_id"]
     if tracking.is_known(run_id):
         tracking.log_metrics(run_id, metrics, step=0)
         tracking.log_files(run_id, paths.REPORTS / "metrics.json", "reports")
+        tracking.log_files(run_id, paths.REPORT, "reports")
+        tracking.log_figures(run_id, paths.EVALUATION_FIGURES)
 
 
 if __name__ == "__main__":

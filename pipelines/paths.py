@@ -16,3 +16,6 @@ REGISTERED = Path("models/registered.json")
 VAC = Path("data/vac")
 REPORTS = Path("reports")
 FIGURES = REPORTS / "figures"
+EVALUATION_FIGURES = FIGURES / "evaluation"
+CURVES = REPORTS / "curves"
+REPORT = REPORTS / "report.html"

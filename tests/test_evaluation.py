@@ -4,7 +4,7 @@ from matched import CONFIG, in_every_context, matched, rows_of
 
 from ojala.contexts import TRAYS
 from ojala.evaluate_config import EvaluateConfig
-from ojala.evaluation import scores
+from ojala.evaluation import headline, scores
 from ojala.metrics import NOT_ENOUGH
 
 
@@ -104,3 +104,12 @@ def test_labels_that_are_all_missing_are_not_enough():
 def test_settings_that_make_no_sense_are_refused(wrong):
     with pytest.raises(ValueError, match=r"evaluate\."):
         EvaluateConfig(**wrong)
+
+
+def test_the_headline_is_short_and_leads_to_the_same_numbers():
+    result = scored(*matched())
+    short = headline(result)
+    assert short["class"]["weighted_f1"] == result["class"]["weighted_f1"]
+    assert short["galaxy"]["sigma_nmad"] == result["galaxy"]["sigma_nmad"]
+    assert short["star"]["TEFF"]["sigma_nmad"] == result["star"]["TEFF"]["sigma_nmad"]
+    assert str(short).count(":") < 60

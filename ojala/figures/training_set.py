@@ -1,8 +1,7 @@
-"""Pictures of what the pipeline does, each from plain arrays to a matplotlib figure."""
+"""The training set: what sampling does to it, and the noise that it is given."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,18 +10,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ojala.bands import narrow_bands
+from ojala.figures.style import COLOURS
 from ojala.quantities import CLASSES
 from ojala.shards import Columns
-from ojala.writing import written_whole
-
-COLOURS = {"GALAXY": "tab:red", "STAR": "tab:blue", "QSO": "tab:green"}
-"""Colours of the classes in every figure, the paper's."""
-
-
-def save(figure: Figure, path: str | Path) -> None:
-    """Write a figure in the format of the path's suffix."""
-    with written_whole(path) as partial:
-        figure.savefig(partial, dpi=110, bbox_inches="tight")
 
 
 def sampling(columns: Columns, weight: NDArray[Any]) -> Figure:

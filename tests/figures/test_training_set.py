@@ -1,16 +1,9 @@
 import numpy as np
+from drawn import labelled
 from test_sampling import population
 
 from ojala.figures import error_correlation, noise, sampling, save
 from ojala.sampling import WeightsConfig, weights
-
-
-def labelled(figure):
-    """Every panel says what its axes show, and of how many sources or of what."""
-    for axis in figure.axes:
-        assert axis.get_xlabel() or axis.get_xticklabels()
-        assert axis.get_ylabel()
-        assert axis.get_title()
 
 
 def test_the_sampling_figure_shows_before_and_after(tmp_path):

@@ -1,0 +1,135 @@
+"""Photometric redshifts of galaxies and quasars: Fig. 4, and given against true."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
+
+from ojala.comparisons import Comparison
+from ojala.figures.panels import (
+    MIN_OBJECTS,
+    STYLES,
+    curve,
+    density_bar,
+    density_scatter,
+    not_enough,
+    score,
+)
+from ojala.figures.style import COLOURS
+from ojala.metrics import OUTLIER_THRESHOLD, residual_scores
+
+CLASS_OF = {"galaxy": "GALAXY", "qso": "QSO"}
+MEASURES = {
+    "bias": "Bias of $\\Delta z$",
+    "sigma_nmad": "$\\sigma_{\\rm NMAD}$ of $\\Delta z$",
+    "outlier_fraction": f"Outlier fraction, $|\\Delta z|$ > {OUTLIER_THRESHOLD}",
+}
+
+
+def by_magnitude_and_redshift(
+    sets: Mapping[str, Mapping[str, Any]], min_class_objects: int
+) -> Figure:
+    """Fig. 4: bias, sigma_nmad and outlier fraction by i (left) and by z_spec (right)."""
+    figure = Figure(figsize=(11, 9.5), layout="constrained")
+    axes = figure.subplots(len(MEASURES), 2, sharex="col", sharey="row")
+    for (left, right), measure in zip(axes, MEASURES, strict=True):
+        for set_name, scores in sets.items():
+            for name, class_name in CLASS_OF.items():
+                style = {"color": COLOURS[class_name], **STYLES[set_name]}
+                shaded = set_name == "Test-Real"
+                curve(left, scores["by_magnitude"], ("mag_i", name, measure), shaded, **style)
+                curve(right, scores["by_redshift"][name], ("z_spec", measure), shaded, **style)
+        left.set(ylabel=MEASURES[measure])
+        _limits((left, right), measure)
+    axes[-1, 0].set(xlabel="i (AB mag)")
+    axes[-1, 1].set(xlabel="Spectroscopic redshift")
+    _legend(axes[0, 0], sets)
+    figure.suptitle(
+        r"$\Delta z = (z_{\rm phot} - z_{\rm spec}) / (1 + z_{\rm spec})$ in sliding bins "
+        f"that hold at least {min_class_objects} sources of the class; right: all magnitudes",
+        fontsize=10,
+    )
+    return figure
+
+
+def _limits(axes: tuple[Axes, Axes], measure: str) -> None:
+    for axis in axes:
+        axis.grid(alpha=0.25)
+        if measure == "bias":
+            axis.axhline(0, color="k", lw=0.7)
+        elif measure == "sigma_nmad" and _any_drawn(axes):
+            axis.set(yscale="log")
+            axis.yaxis.set_major_formatter("{x:g}")
+            axis.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+            axis.yaxis.set_minor_formatter("{x:g}")
+        else:
+            axis.set(ylim=(-0.02, 1.02))
+
+
+def _any_drawn(axes: tuple[Axes, Axes]) -> bool:
+    """Whether a curve has a point; an empty axis cannot be logarithmic."""
+    values = [line.get_ydata() for axis in axes for line in axis.lines]
+    return any(np.any(np.asarray(y, dtype=float) > 0) for y in values)
+
+
+def _legend(axis: Axes, sets: Mapping[str, Mapping[str, Any]]) -> None:
+    for class_name in CLASS_OF.values():
+        number = sets["Test-Real"]["num_of_class"][class_name]
+        axis.plot([], [], color=COLOURS[class_name], lw=4, label=f"{class_name} (n = {number:,})")
+    for set_name in sets:
+        note = ", 68 % shaded" if set_name == "Test-Real" else ""
+        axis.plot([], [], color="0.3", label=set_name + note, **STYLES[set_name])
+    axis.legend(frameon=False, fontsize=8)
+
+
+def one_by_one(
+    found: Mapping[str, Mapping[str, Mapping[str, Comparison]]], faint_limit: float
+) -> Figure:
+    """Photometric against spectroscopic redshift, galaxies and quasars, both sets.
+
+    found: comparisons of Test-Real and Test-Synth, by that name; faint_limit: of both, in i
+    """
+    figure = Figure(figsize=(10, 9), layout="constrained")
+    axes = figure.subplots(2, 2)
+    for row, (set_name, comparisons) in zip(axes, found.items(), strict=True):
+        for axis, (name, class_name) in zip(row, CLASS_OF.items(), strict=True):
+            points = _panel(axis, comparisons[name]["z"])
+            axis.set(
+                xlabel="Spectroscopic redshift",
+                ylabel="Photometric redshift",
+                title=f"{class_name}, {set_name}",
+            )
+    density_bar(figure, axes, points)
+    figure.suptitle(f"Sources with i < {faint_limit:g}", fontsize=10)
+    return figure
+
+
+def _panel(axis: Axes, compared: Comparison) -> Any:
+    true, given = compared.true[compared.takes_part], compared.given[compared.takes_part]
+    top = max(float(np.quantile(np.concatenate([true, given]), 0.995)) if len(true) else 1.0, 0.1)
+    limits = (-0.02 * top, 1.08 * top)
+    if len(true) < MIN_OBJECTS:
+        not_enough(axis, len(true))
+        return density_scatter(axis, true, given, limits, limits)
+    points = density_scatter(axis, true, given, limits, limits)
+    z = np.array(limits)
+    axis.plot(z, z, color="k", lw=0.9, ls="--", label="one to one")
+    for sign in (-1, 1):
+        label = f"$|\\Delta z|$ = {OUTLIER_THRESHOLD}" if sign > 0 else None
+        axis.plot(z, z + sign * OUTLIER_THRESHOLD * (1 + z), color="0.5", lw=0.8, label=label)
+    scores = residual_scores(compared.residual, MIN_OBJECTS, redshift=True)
+    lines = [
+        f"N = {scores['num_sources']:,}",
+        f"bias = {score(scores['bias']):.4f}",
+        rf"$\sigma_{{\rm NMAD}}$ = {score(scores['sigma_nmad']):.4f}",
+        f"outliers = {score(scores['outlier_fraction']):.1%}",
+    ]
+    axis.text(0.04, 0.97, "\n".join(lines), transform=axis.transAxes, va="top", fontsize=9)
+    axis.legend(frameon=False, fontsize=8, loc="lower right")
+    axis.set(xlim=limits, ylim=limits, box_aspect=1)
+    return points

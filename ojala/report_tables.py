@@ -1,0 +1,175 @@
+"""Tables of the report: ours beside the paper's, and what the paper does not have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from astropy.table import Table
+
+from ojala.comparisons import CLASS_NAMES, NAMES, stated_name
+from ojala.contexts import LABELS, TRAYS
+from ojala.figures.album import REAL, SYNTH, Evaluated
+from ojala.metrics import NOT_ENOUGH
+from ojala.quantities import CLASSES
+from ojala.report_page import paragraph, table
+
+
+def classes(found: Evaluated) -> str:
+    """Balanced scores of the classes."""
+    rows = [
+        (
+            f"{set_name}: {name}",
+            *(
+                scores["class"][name][key]
+                for key in ("num_sources", "purity", "completeness", "f1")
+            ),
+        )
+        for set_name, scores in found.scores.items()
+        for name in CLASSES
+    ]
+    rows += [
+        (f"{name}: all, weighted F1", scores["num_sources"], "", "", scores["class"]["weighted_f1"])
+        for name, scores in found.scores.items()
+    ]
+    return table(("", "N", "Purity", "Completeness", "F1"), rows, "Balanced scores of the classes")
+
+
+def lines(found: Evaluated) -> str:
+    """Tables 1-3 of the paper."""
+    return (
+        against_paper(found, "table_1_full", "Table 1: lines from all photometry")
+        + against_paper(found, "table_1_hidden", "Table 1: bands that hold the lines hidden")
+        + against_paper(found, "table_2", "Table 2: the BPT diagram (balanced)")
+        + against_paper(found, "table_3", "Table 3: the WHAN diagram (balanced), LINERs left out")
+    )
+
+
+def against_paper(found: Evaluated, group: str, caption: str) -> str:
+    """Ours beside the paper's, row by row of ``data/paper_results.ecsv``."""
+    rows = []
+    for row in _paper():
+        if row["section"] == group:
+            keys = str(row["path"]).split(".")
+            real, synth = (_follow(found.scores[name], keys) for name in (REAL, SYNTH))
+            holder = _follow(found.scores[REAL], keys[:-1])
+            number = holder.get("num_sources", found.scores[REAL]["num_sources"])
+            unit = "" if row["unit"] in ("", "--") else f" ({row['unit']})"
+            place = f"{row['value']} ({row['place']})"
+            rows.append((f"{row['label']}{unit}", place, real, synth, number))
+    head = ("", "Paper: real J-PAS", f"Here: {REAL}", f"Here: {SYNTH}", f"N, {REAL} here")
+    return table(head, rows, caption, paper=(1,))
+
+
+@cache
+def _paper() -> list[dict[str, Any]]:
+    table_of_paper = Table.read(files("ojala.data") / "paper_results.ecsv", format="ascii.ecsv")
+    return [{name: str(row[name]) for name in table_of_paper.colnames} for row in table_of_paper]
+
+
+def _follow(scores: Mapping[str, Any], keys: Sequence[str]) -> Any:
+    found: Any = scores
+    for key in keys:
+        found = found[key]
+    return found
+
+
+def calibration(found: Evaluated) -> str:
+    """Coverage, CRPS and PIT of every quantity, and the calibration error of the class."""
+    names = ("num_sources", "coverage_68", "coverage_95", "spread", "crps", "pit_distance")
+    rows = [
+        (_quantity(class_name, stated_name(token)), set_name, *(entry[name] for name in names))
+        for class_name in CLASS_NAMES
+        for token in found.scores[REAL]["calibration"][class_name]
+        for set_name, scores in found.scores.items()
+        for entry in [scores["calibration"][class_name][token]]
+    ]
+    head = ("", "Set", "N", "Within 1 sigma", "Within 1.96 sigma", "Spread of residual / sigma",
+            "CRPS", "PIT distance")  # fmt: skip
+    of_classes = [
+        (name, entry["num_sources"], entry["ece"], entry["ece_as_found"])
+        for name, scores in found.scores.items()
+        for entry in [scores["calibration"]["class"]]
+    ]
+    return (
+        paragraph(
+            "Honest Gaussian errors give 0.683 within 1 sigma, 0.95 within 1.96 sigma, a spread of "
+            "1 and a PIT distance (Kolmogorov-Smirnov, from uniform) of about 1 / sqrt(N). "
+            "Residuals of redshifts are over 1 + z; equivalent widths are in Angstrom. The label's "
+            "own error is included."
+        )
+        + table(head, rows, "Stated errors")
+        + table(
+            ("Set", "N", "ECE, classes weigh the same", "ECE, as found"),
+            of_classes,
+            "Expected calibration error of the most likely class",
+        )
+    )
+
+
+def gaps(found: Evaluated) -> str:
+    """What every score loses from Test-Synth to Test-Real."""
+    rows = [
+        (
+            _quantity(class_name, NAMES[token]) + f": {measure.replace('_', ' ')}",
+            *_gap(entry),
+        )
+        for class_name in CLASS_NAMES
+        for token, measures in found.gaps[class_name].items()
+        for measure, entry in measures.items()
+    ]
+    of_classes = [
+        (name.replace("_", " "), *_gap(entry)) for name, entry in found.gaps["class"].items()
+    ]
+    head = ("", "N", f"{REAL} (68 % interval)", SYNTH, "Difference (95 % interval)")
+    return table(head, of_classes + rows, "The same sources in both sets")
+
+
+def _gap(entry: Mapping[str, Any]) -> tuple[Any, ...]:
+    if entry["difference"] == NOT_ENOUGH:
+        return "", NOT_ENOUGH, "", ""
+    real = f"{entry['real']:#.3g} ({entry['real_low']:#.3g} ... {entry['real_high']:#.3g})"
+    difference = f"{entry['difference']:+#.2g} ({entry['low']:+#.2g} ... {entry['high']:+#.2g})"
+    return entry["num_sources"], real, entry["synth"], difference
+
+
+def contexts(found: Evaluated) -> str:
+    """Scores by what the model is shown."""
+    rows = list(_runs({LABELS[name]: name for name in TRAYS}, found, "contexts"))
+    return table(_RUNS, rows, "By what the model is shown (BB: g, r, z, W1, W2; M: morphology)")
+
+
+def missing_bands(found: Evaluated) -> str:
+    """Scores with narrow bands hidden, and by the number that is missing."""
+    hidden = {f"{number} hidden": str(number) for number in found.config.hidden_bands}
+    missing = {f"{name} missing": name for name in found.scores[REAL]["missing_bands"]}
+    return table(
+        _RUNS, list(_runs(hidden, found, "hidden_bands")), "Narrow bands hidden at random"
+    ) + table(
+        _RUNS, list(_runs(missing, found, "missing_bands")), "Narrow bands missing as observed"
+    )
+
+
+_RUNS = ("", "Set", "N", "Weighted F1", "Galaxies: sigma_nmad", "outliers", "Quasars: sigma_nmad",
+         "outliers")  # fmt: skip
+
+
+def _runs(names: Mapping[str, str], found: Evaluated, block: str) -> Iterator[tuple[Any, ...]]:
+    """Rows of runs of ``evaluation.summary``, by what they are to be called."""
+    for label, name in names.items():
+        for set_name, scores in found.scores.items():
+            run = scores[block].get(name)
+            if run is not None:
+                redshifts = (
+                    run[of][measure]
+                    for of in ("galaxy", "qso")
+                    for measure in ("sigma_nmad", "outlier_fraction")
+                )
+                yield label, set_name, run["num_sources"], run["weighted_f1"], *redshifts
+
+
+def _quantity(class_name: str, name: tuple[str, str]) -> str:
+    unit = f" ({name[1]})" if name[1] else ""
+    return f"{CLASS_NAMES[class_name].capitalize()}, {name[0]}{unit}"

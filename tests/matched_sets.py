@@ -1,0 +1,44 @@
+"""An evaluation of Test-Real and Test-Synth made by hand, and the sources around them."""
+
+import numpy as np
+from matched import CONFIG, in_every_context, matched, rows_of
+
+from ojala.evaluation import scores
+from ojala.figures import surveys
+from ojala.figures.album import REAL, SYNTH, Evaluated, Surroundings
+from ojala.gap import gaps
+
+
+def evaluated(kept=slice(None), **missing):
+    """An evaluation of two sets of the same sources; ``missing`` labels are NaN."""
+    sets = {}
+    for name, seed in ((REAL, 1), (SYNTH, 2)):
+        predicted, truth = matched(900, confused=0.1, seed=0)
+        rng = np.random.default_rng(seed)
+        predicted["LOGM"] = predicted["LOGM"] + 0.05 * rng.standard_normal(900)
+        for label in missing:
+            truth[label] = np.full(900, np.nan)
+        sets[name] = rows_of(predicted, kept), rows_of(truth, kept)
+    given = {name: in_every_context(predicted) for name, (predicted, _) in sets.items()}
+    return Evaluated(
+        scores={name: scores(given[name], sets[name][1], CONFIG) for name in sets},
+        gaps=gaps(sets[REAL], sets[SYNTH], CONFIG),
+        predictions=given,
+        truth={name: truth for name, (_, truth) in sets.items()},
+        config=CONFIG,
+    )
+
+
+def surroundings(found):
+    truth = dict(found.truth[REAL])
+    for name in list(truth):
+        if name.startswith("J0"):
+            truth[f"{name}_ERR"] = np.full(len(truth[name]), 0.05)
+    rows = surveys.examples(truth, 1)
+    return Surroundings(
+        mocks=truth,
+        jpas=truth,
+        examples=rows_of(truth, rows),
+        others=truth,
+        nearest=rows,
+    )

@@ -1,0 +1,97 @@
+"""The stage as a whole, on a small network that has learnt nothing."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from matched import truth_of
+
+from ojala import bundle
+from ojala.model.ojala import Ojala
+from ojala.model.presets import ModelConfig
+from ojala.quantities import MORPHTYPES
+from ojala.resident import measured_scaling
+from ojala.shards import as_table, jpas_schema, matched_schema, mocks_schema
+
+ROOT = Path(__file__).parents[2]
+SMALL = ModelConfig(
+    width=16,
+    encoder_heads=(2,),
+    encoder_ffn=(16,),
+    decoder_heads=(2,),
+    decoder_ffn=(16,),
+    output_widths=(),
+    metadata_width=8,
+)
+
+
+def columns_of(num, seed):
+    """Columns that every table of the stage can take its own from."""
+    columns = truth_of(num, np.random.default_rng(seed))
+    for name in list(columns):
+        if name.startswith(("J0", "MAG_")):
+            columns[f"{name}_ERR"] = np.full(num, 0.05)
+    columns["MORPHTYPE"] = columns["MORPHTYPE"] % len(MORPHTYPES)
+    split = np.full(num, "train", dtype=object)
+    return columns | {"weight": np.full(num, 1 / num), "split": split}
+
+
+def write(path, columns, schema):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kept = {name: values for name, values in columns.items() if name in schema.names}
+    pq.write_table(as_table(kept, schema), path)
+
+
+@pytest.fixture
+def project(tmp_path):
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    for number, name in enumerate(("test_real", "test_synth")):
+        columns = columns_of(60, number) | {"targetid": np.arange(60)}
+        write(tmp_path / f"data/crossmatch/{name}.parquet", columns, matched_schema())
+    write(tmp_path / "data/weights/part-00000.parquet", columns_of(80, 2), mocks_schema())
+    write(tmp_path / "data/jpas/part-00000.parquet", columns_of(90, 3), jpas_schema())
+    torch.manual_seed(0)
+    table = pq.read_table(tmp_path / "data/weights/part-00000.parquet")
+    provenance = {"run_id": "none", "git_commit": "0", "params_digest": "0"}
+    provenance |= {"data_source": "simulated", "data": {}}
+    scaling = measured_scaling(table, ew_transform="asinh", seed=0)
+    digest = bundle.save(tmp_path / "models/ojala", Ojala(SMALL), scaling, provenance)
+    (tmp_path / "models/run.json").write_text(json.dumps({"run_id": "none", "digest": digest}))
+    return tmp_path
+
+
+def evaluate(project):
+    done = subprocess.run(
+        [sys.executable, "-m", "pipelines.evaluate"],
+        cwd=project,
+        env=os.environ
+        | {"PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": f"sqlite:///{project}/mlflow.db"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads((project / "reports/metrics.json").read_text())
+
+
+@pytest.mark.slow
+def test_the_stage_leaves_numbers_curves_figures_and_a_report(project):
+    metrics = evaluate(project)
+    for name in ("test_real", "test_synth"):
+        assert 0 <= metrics[name]["class"]["weighted_f1"] <= 1
+        assert metrics[name]["galaxy"]["sigma_nmad"] > 0
+        assert 0 <= metrics[name]["galaxy"]["outlier_fraction"] <= 1
+    summary = json.loads((project / "reports/summary.json").read_text())
+    assert (
+        summary["test_real"]["class"]["weighted_f1"] == metrics["test_real"]["class"]["weighted_f1"]
+    )
+    assert len(list((project / "reports/figures/evaluation").glob("*.png"))) == 20
+    assert {path.stem for path in (project / "reports/curves").iterdir()} == {
+        *("class_f1", "sigma_nmad", "outlier_fraction", "bands_shown")
+    }
+    assert "simulated sky" in (project / "reports/report.html").read_text()
