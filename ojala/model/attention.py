@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from ojala.model.dropout import Dropout
 from ojala.model.embedding import band_features
 
 CUDA_KERNELS = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
@@ -64,7 +65,7 @@ class EncoderBlock(nn.Module):
         self.bias_gain = nn.Parameter(torch.ones(1))
         self.attention_norm = nn.LayerNorm(width)
         self.feed_forward = FeedForward(width, ffn_width, dropout)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(
         self, tokens_BCD: Tensor, bias_B1CC: Tensor, padding_BC: Tensor | None = None
@@ -95,7 +96,7 @@ class DecoderBlock(nn.Module):
         self.output = nn.Linear(width, width)
         self.attention_norm = nn.LayerNorm(width)
         self.feed_forward = FeedForward(width, ffn_width, dropout)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(
         self, queries_BQD: Tensor, memory_BCD: Tensor, padding_BC: Tensor | None = None
@@ -124,7 +125,7 @@ class FeedForward(nn.Module):
         self.widen = nn.Linear(width, ffn_width)
         self.narrow = nn.Linear(ffn_width, width)
         self.norm = nn.LayerNorm(width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Tokens of the same shape."""
