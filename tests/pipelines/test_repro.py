@@ -1,4 +1,4 @@
-"""DVC: what is up to date stays, and a parameter reruns only what depends on it."""
+"""The whole of OJALA on a sky of a few sources: what runs again, and who made what."""
 
 import json
 import os
@@ -7,17 +7,34 @@ import subprocess
 import sys
 from pathlib import Path
 
+import mlflow
+import pyarrow.parquet as pq
 import pytest
+from astropy.io import fits
 from ruamel.yaml import YAML
 
+from pipelines import digests
+
 ROOT = Path(__file__).parents[2]
-TINY = {"num_desi": 90, "num_jpas": 180, "num_both": 40, "desi_per_cell": 20, "jpas_per_cell": 60}
-STAGES = ["simulate", "mocks", "jpas", "crossmatch", "weights"]
+STAGES = list(YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"])
+TINY = {
+    "simulate": {
+        "num_desi": 300,
+        "num_jpas": 500,
+        "num_both": 120,
+        "desi_per_cell": 20,
+        "jpas_per_cell": 60,
+    },
+    "mocks": {"num_workers": 1},
+    "train": {"num_epochs": 2, "steps_per_epoch": 3, "batch_size": 16, "jpas_batch_size": 8},
+    "evaluate": {"num_draws": 5, "num_shown": 100, "hidden_bands": [20]},
+    "cluster": {"cpus_per_worker": 1},
+}
 
 
 @pytest.fixture
 def project(tmp_path):
-    """A copy of the project without git, with a sky of a few sources."""
+    """A copy of the project without git."""
     for name in ("ojala", "pipelines"):
         skip = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / name, tmp_path / name, ignore=skip)
@@ -25,18 +42,21 @@ def project(tmp_path):
         shutil.copy(ROOT / name, tmp_path)
     (tmp_path / ".dvc").mkdir()
     shutil.copy(ROOT / ".dvc/config", tmp_path / ".dvc")
-    dvc(tmp_path, "config", "--local", "core.no_scm", "true")
-    change(tmp_path, "simulate", **TINY)
-    change(tmp_path, "mocks", num_workers=1)
+    command(tmp_path, "dvc", "config", "--local", "core.no_scm", "true")
+    for section, values in TINY.items():
+        change(tmp_path, section, **values)
+    embedding = {"num_epochs": 1, "steps_per_epoch": 3, "batch_size": 16}
+    change(tmp_path, "noise", "embedding", **embedding)
     return tmp_path
 
 
-def dvc(project, *arguments):
-    environment = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+def command(project, module, *arguments):
+    """What ``python -m MODULE`` prints, run in the project."""
+    own = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(
-        [sys.executable, "-m", "dvc", *arguments],
+        [sys.executable, "-m", module, *arguments],
         cwd=project,
-        env=os.environ | environment,
+        env=os.environ | own,
         capture_output=True,
         text=True,
     )
@@ -44,33 +64,69 @@ def dvc(project, *arguments):
     return done.stdout
 
 
-def change(project, section, **values):
+def change(project, *sections, **values):
     yaml, path = YAML(), project / "params.yaml"
-    params = yaml.load(path)
-    params[section].update(values)
+    content = yaml.load(path)
+    place = content
+    for section in sections:
+        place = place[section]
+    place.update(values)
     with path.open("w") as file:
-        yaml.dump(params, file)
+        yaml.dump(content, file)
 
 
-def ran(output):
-    return [stage for stage in STAGES if f"Running stage '{stage}'" in output]
+def ran(project, *stages):
+    """The stages that a repro runs, in order."""
+    lines = command(project, "dvc", "repro", *stages).splitlines()
+    return [line.split("'")[1] for line in lines if line.startswith("Running stage")]
+
+
+def read_json(path):
+    return json.loads(path.read_text())
 
 
 @pytest.mark.slow
-def test_only_what_depends_on_a_change_runs_again(project):
-    assert ran(dvc(project, "repro", "weights")) == STAGES
-    assert ran(dvc(project, "repro", "weights")) == []
-    assert "up to date" in dvc(project, "status", *STAGES)
+@pytest.mark.xdist_group("ray")
+def test_the_whole_pipeline(project):
+    first = ran(project)
+    assert sorted(first) == sorted(STAGES)
+    assert ran(project) == []
+    assert "up to date" in command(project, "dvc", "status")
+    check_counts(project)
+    check_origins(project)
 
     change(project, "weights", num_bins=20)
-    assert ran(dvc(project, "repro", "weights")) == ["weights"]
+    assert ran(project, "weights") == ["weights"]
     change(project, "crossmatch", val_fraction=0.5)
-    assert ran(dvc(project, "repro", "weights")) == ["crossmatch", "weights"]
+    assert ran(project, "weights") == ["crossmatch", "weights"]
 
-    mocks = json.loads((project / "reports/mocks.json").read_text())
+
+def check_counts(project):
+    """Nothing is lost: rows and rejects add up, and the catalogue has a row per J-PAS source."""
+    mocks, jpas = (read_json(project / f"reports/{name}.json") for name in ("mocks", "jpas"))
     assert mocks["num_rows"] + sum(mocks["rejects"].values()) == mocks["num_spectra"]
-    jpas = json.loads((project / "reports/jpas.json").read_text())
     assert jpas["rows"] + sum(jpas["rejects"].values()) == jpas["read"]
+    catalogue = pq.read_table(project / "data/vac/ojala_vac.parquet", columns=["REJECTED"])
+    assert catalogue.num_rows == jpas["read"]
+    assert sum(reason != "" for reason in catalogue["REJECTED"].to_pylist()) == jpas["rejected"]
+
+
+def check_origins(project):
+    """Data digest, run, version and catalogue name one another."""
+    data = digests.data_digests(["data/weights", "data/jpas"], project / "dvc.lock")
+    made = read_json(project / "models/ojala/provenance.json")
+    assert len(data) == 2 and made["data"] == data
+    client = mlflow.MlflowClient(f"sqlite:///{project}/mlflow.db")
+    run = client.get_run(made["run_id"])
+    assert {one.dataset.name: one.dataset.digest for one in run.inputs.dataset_inputs} == data
+    assert run.info.status == "FINISHED" and "train/loss" in run.data.metrics
+    version = client.get_model_version_by_alias("ojala", "candidate")
+    assert version.run_id == made["run_id"]
+    header = fits.getheader(project / "data/vac/ojala_vac.fits", 1)
+    assert header["RUNID"] == made["run_id"]
+    assert header["BUNDLE"] == version.tags["digest"]
+    assert str(header["MODELVER"]) == str(version.version)
+    assert (header["DESIDATA"], header["JPASDATA"]) == (data["data/weights"], data["data/jpas"])
 
 
 def test_a_wrong_parameter_is_one_sentence(tmp_path):
