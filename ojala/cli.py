@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -20,6 +21,7 @@ COMMANDS = {
     "jpas": ("ojala.jpas_table", "the J-PAS table, without labels"),
     "fetch-desi": ("ojala.surveys.desi_files", "public DESI DR1 files"),
     "fetch-jpas": ("ojala.surveys.jpas_pages", "J-PAS photometry from the CEFCA archive"),
+    "predict": ("ojala.prediction", "class, redshift and quantities of a catalogue's sources"),
     "finetune": ("ojala.finetune", "a head of your own on a trained bundle"),
     "heads": ("ojala.head_list", "the heads there are, and whether their base is the bundle"),
     "responses": ("ojala.passband_fit", "fit the analytic narrow bands to measured curves"),
@@ -32,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     What the user can put right (ValueError, OSError) is one sentence on stderr and exit code 1.
     """
+    # Threads that spin while they wait take ten times as long where other jobs share the cores.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     arguments = _parse(sys.argv[1:] if argv is None else list(argv))
     try:
         importlib.import_module(COMMANDS[arguments.command][0]).main(arguments)

@@ -26,6 +26,7 @@ SECTIONS = {
     "weights": "ojala.sampling:WeightsConfig",
     "train": "ojala.train:TrainConfig",
     "evaluate": "ojala.evaluate_config:EvaluateConfig",
+    "finetune": "pipelines.finetune:HeadStageConfig",
     "cluster": "pipelines.cluster:ClusterConfig",
 }
 """Where the dataclass of each section stands; imported only by who reads the section."""

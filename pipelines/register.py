@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict
+from pathlib import Path
 
-from ojala import bundle
+from ojala import bundle, head
 from ojala.predict import Predictor
 from ojala.quantities import MORPHTYPES, observations
 from ojala.shards import read_table, shard_paths
@@ -16,7 +18,7 @@ NUM_EXAMPLES = 5
 
 
 def register() -> None:
-    """Register models/ojala once per digest; models/registered.json tells name and version.
+    """Register models/ojala and its heads once per digest; models/registered.json tells which.
 
     It may be run again at any time: where DVC took a bundle from its cache, MLflow has not heard
     of it, or the alias stands elsewhere.
@@ -38,6 +40,31 @@ def register() -> None:
         with written_whole(out) as partial:
             partial.write_text(json.dumps(asdict(version), indent=1) + "\n")
     print(f"{version.name} version {version.version} is {tracking.CANDIDATE}")
+    _register_heads(version)
+
+
+def _register_heads(base: tracking.Version) -> None:
+    """Every head that belongs to the bundle, tied to its version; of any other its state."""
+    for place, state in zip(
+        head.places(paths.HEADS), head.states(paths.HEADS, base.digest).values(), strict=True
+    ):
+        if state == head.READY:
+            made = _register_head(place, base)
+            print(f"{made.name} version {made.version} is {tracking.CANDIDATE}")
+        else:
+            print(f"register: {place}: {state}", file=sys.stderr)
+
+
+def _register_head(place: Path, base: tracking.Version) -> tracking.Version:
+    opened = head.load(place, base.digest)
+    return tracking.register_head(
+        place,
+        name=opened.name,
+        digest=opened.digest,
+        run_id=str(opened.provenance.get("run_id", "")),
+        base=base,
+        about={"quantity": opened.quantity, "description": opened.config.description},
+    )
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ojala import bundle
+from ojala import bundle, head
 from ojala.cosmology import COSMOLOGY
 from ojala.derived import derived
 from ojala.predict import Predictor
@@ -19,16 +19,21 @@ from pipelines import paths, stage
 
 
 def vac() -> None:
-    """Write data/vac: a row per source that J-PAS gave, also of those that were set aside."""
+    """Write data/vac: a row per source that J-PAS gave, also of those that were set aside.
+
+    Every head of models/heads adds its columns; one that needs retraining stops the stage.
+    """
     opened = bundle.load(paths.BUNDLE)
+    heads = head.load_all(paths.HEADS, opened.digest)
     table = read_table(paths.JPAS)
-    predicted = Predictor(opened).predict(table)
+    predicted = Predictor(opened, heads=heads).predict(table)
     predicted |= derived(predicted, columns_of(table)["AUTO_iSDSS"])
     rejects = pq.read_table(paths.JPAS_REJECTS)
     reason = np.array([""] * len(table) + rejects["reason"].to_pylist())
     columns = columns_of(pa.concat_tables([table, _keys(rejects)])) | {"REJECTED": reason}
     columns |= {name: _padded(values, len(rejects)) for name, values in predicted.items()}
-    write_vac(paths.VAC, columns, _provenance(opened))
+    described = [one.column for one in heads]
+    write_vac(paths.VAC, columns, _provenance(opened, heads), described)
     counts = {"rows": len(reason), "predicted": len(table), "rejected": len(rejects)}
     stage.report("vac", counts | _classes(predicted))
 
@@ -51,7 +56,7 @@ def _classes(predicted: Columns) -> dict[str, int]:
     return {f"class_{name}": int(count) for name, count in zip(names, counts, strict=True)}
 
 
-def _provenance(opened: bundle.Bundle) -> dict[str, str]:
+def _provenance(opened: bundle.Bundle, heads: list[head.Head]) -> dict[str, str]:
     registered = json.loads(paths.REGISTERED.read_text())
     made = opened.provenance
     return {
@@ -61,6 +66,7 @@ def _provenance(opened: bundle.Bundle) -> dict[str, str]:
         "model_version": registered["version"],
         "run_id": made["run_id"],
         "bundle_digest": opened.digest,
+        "heads": ", ".join(f"{one.name} {one.digest}" for one in heads),
         "params_digest": made["params_digest"],
         "mocks_digest": made["data"].get("data/weights", ""),
         "jpas_digest": made["data"].get("data/jpas", ""),
