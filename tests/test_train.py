@@ -225,12 +225,6 @@ def test_settings_out_of_range_are_errors(settings, message):
         TrainConfig(**settings)
 
 
-def test_an_unreadable_checkpoint_is_named(tmp_path):
-    (tmp_path / "state.pt").write_bytes(b"half a checkpoint")
-    with pytest.raises(ValueError, match="not a readable checkpoint"):
-        TrainState.read(tmp_path / "state.pt")
-
-
 UNDROPPED = replace(SIZES, dropout=0.0)  # dropout is each worker's own
 SHARED = replace(CONFIG, num_epochs=2, adaptation=AdaptationConfig(detach_source=False))
 
