@@ -1,0 +1,136 @@
+"""``ojala predict``: what a bundle says of a catalogue, as a catalogue."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from astropy.table import MaskedColumn, Table
+
+from ojala import bundle
+from ojala.derived import derived
+from ojala.label_table import FORMATS
+from ojala.predict import Predictor
+from ojala.shards import columns_of, read_table
+from ojala.vac import vac_column
+from ojala.writing import written_whole
+
+EXAMPLE = """Class, redshift and physical quantities of the sources of a catalogue.
+
+The catalogue holds whatever bands there are, named as the released mocks name them: J0378 ... J0910
+(flux density over that of the i band), MAG_i (needed), MAG_G, MAG_R, MAG_Z, MAG_W1, MAG_W2 (AB),
+MORPHTYPE; NaN or an empty cell is not observed. The answers stand beside its own columns. Line
+fluxes and luminosities need AUTO_iSDSS, the total i flux in 1e-19 erg/s/cm2/Angstrom.
+
+    ojala predict sources.fits --bundle models/ojala --out answers.parquet
+"""
+
+PARQUET = ".parquet"
+
+
+def predicted(path: Path, predictor: Predictor, queries: list[str] | None = None) -> Table:
+    """The catalogue of ``path`` with the answers as further columns, row by row.
+
+    Raises ValueError naming the file for one that cannot be read or lacks i, and for a column
+    that the catalogue already has.
+    """
+    catalogue = read_catalogue(path)
+    columns = {name: _plain(catalogue[name]) for name in catalogue.colnames}
+    try:
+        answers = predictor.predict(columns, queries)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    if queries is None and "AUTO_iSDSS" in columns:
+        answers |= derived(answers, columns["AUTO_iSDSS"])
+    for name, values in answers.items():
+        if name in catalogue.colnames:
+            raise ValueError(f"{path}: column {name} is there already: rename it to keep it")
+        catalogue[name] = values.astype(str) if values.dtype.kind == "O" else values
+        _describe(catalogue, name)
+    return catalogue
+
+
+def read_catalogue(path: Path) -> Table:
+    """A table from CSV, ECSV, FITS, VOTable, a Parquet file or a directory of Parquet shards.
+
+    Raises ValueError naming the file and what is wrong with it.
+    """
+    if not path.exists():
+        raise ValueError(f"{path}: no such catalogue")
+    if path.is_dir() or path.suffix == PARQUET:
+        return Table(columns_of(read_table(path)))
+    try:
+        table = Table.read(path, format=_format(path), **_first_table(path))
+    except (OSError, ValueError, TypeError, IndexError) as error:
+        raise ValueError(f"{path}: not a readable table ({' '.join(str(error).split())})") from None
+    return table
+
+
+def write_catalogue(table: Table, path: Path) -> None:
+    """Write a table in the format of the path's suffix, whole or not at all."""
+    if path.suffix == PARQUET:
+        with written_whole(path) as partial:
+            table.to_pandas().to_parquet(partial, index=False)
+        return
+    file_format = _format(path)
+    for name in table.colnames:
+        if table[name].dtype == np.int8:  # FITS has no such type: astropy would write true or false
+            table[name] = table[name].astype(np.int16)
+    with written_whole(path) as partial:
+        table.write(partial, format=file_format)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of ``ojala predict``."""
+    parser.description = EXAMPLE
+    parser.add_argument("catalogue", type=Path, metavar="CATALOGUE", help="CSV, FITS, VOTable ...")
+    parser.add_argument("--bundle", type=Path, default=Path("models/ojala"), help="(%(default)s)")
+    parser.add_argument(
+        "--out", type=Path, required=True, help=".parquet, .fits, .csv, .ecsv, .vot"
+    )
+    parser.add_argument("--queries", help="such as SPECTYPE,Z_GAL (default: all 15 quantities)")
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Run ``ojala predict``."""
+    if arguments.out.suffix != PARQUET:
+        _format(arguments.out)
+    predictor = Predictor(bundle.load(arguments.bundle))
+    queries = arguments.queries.split(",") if arguments.queries else None
+    table = predicted(arguments.catalogue, predictor, queries)
+    write_catalogue(table, arguments.out)
+    print(f"{arguments.out}: {len(table)} sources")
+
+
+def _plain(column: MaskedColumn) -> np.ndarray:
+    """A column's values; empty cells are NaN, or an empty name."""
+    values = np.asarray(column)
+    empty = np.ma.getmaskarray(np.ma.asarray(column))
+    if values.dtype.kind in "SUO":
+        text = np.array([v.decode() if isinstance(v, bytes) else str(v) for v in values], object)
+        return np.where(empty, "", text)
+    if values.dtype.kind in "iub" and not empty.any():
+        return values
+    return np.where(empty, np.nan, values.astype(values.dtype.newbyteorder("="), copy=False))
+
+
+def _describe(table: Table, name: str) -> None:
+    """Unit and meaning of an answer, where the catalogue's tables know it."""
+    try:
+        column = vac_column(name)
+    except ValueError:  # a head's own quantity
+        return
+    table[name].unit = column.unit or None
+    table[name].description = column.description
+
+
+def _format(path: Path) -> str:
+    if path.suffix not in FORMATS:
+        known = ", ".join([*FORMATS, PARQUET])
+        raise ValueError(f"{path}: expected a name that ends in one of {known}")
+    return FORMATS[path.suffix]
+
+
+def _first_table(path: Path) -> dict[str, int]:
+    return {"hdu": 1} if FORMATS[path.suffix] == "fits" else {}
