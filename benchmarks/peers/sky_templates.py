@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 
+from benchmarks.peers.fluxes import MICROJANSKY
 from ojala.cosmology import sphere_area
 from ojala.responses import Response
 from ojala.shards import Columns
@@ -38,9 +39,6 @@ NUM_DRAWN = 1500
 
 UNIT_MASS = 1e10
 """Solar masses of a galaxy template whose coefficient is one."""
-
-MICROJANSKY = 1e-29
-"""erg/s/cm2/Hz."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,20 +12,15 @@ from typing import Any
 import numpy as np
 
 from benchmarks.peers import answers, densities, eazy_run, features, sky_templates
+from benchmarks.peers.fluxes import TOKENS, microjanskys
 from ojala.responses import packaged
 from ojala.shards import Columns
-from ojala.synphot import AB_ZERO_FLUX, pivot_wave
 
-TOKENS = (*features.NARROW, *features.BROAD)
 HIGHEST = {"Z_GAL": 1.8, "Z_QSO": 5.2}
 STEPS_PER_REDSHIFT = 15
 """Steps of the grid, 0.003 in ln(1 + z): an eighth of a narrow band."""
 
 NUM_TEMPLATES = {"Z_GAL": 32, "Z_QSO": 24}
-BROAD_ERROR = 0.1
-"""Error floor of g, r, z, W1 and W2 as a share of the flux: another survey, another aperture."""
-
-ZERO_FLUX = AB_ZERO_FLUX / sky_templates.MICROJANSKY
 BLOCK = 500
 """Sources fitted at once: eazy keeps the sums of every source at every redshift."""
 
@@ -97,26 +92,6 @@ class TemplateFit:
         mass = sky_templates.UNIT_MASS * sums
         logs = {"LOGM": mass.sum(axis=1), "LOGSFR": mass @ self.specific_rate}
         return {token: np.log10(np.where(v > 0, v, np.nan)) for token, v in logs.items()}
-
-
-def microjanskys(columns: Columns) -> tuple[features.Floats, features.Floats]:
-    """Fluxes and errors in the order of TOKENS, microjansky; NaN where missing.
-
-    A narrow band's flux density is its ratio times that of i, both per Angstrom.
-    """
-    pivot = {token: pivot_wave(packaged()[token]) for token in TOKENS}
-    i_flux = ZERO_FLUX * 10 ** (-0.4 * columns["MAG_i"])
-    flux, flux_err = np.empty((2, len(columns["MAG_i"]), len(TOKENS)))
-    for place, token in enumerate(TOKENS):
-        value, error = columns[token], columns[f"{token}_ERR"]
-        if token in features.BROAD:
-            floor = 0.0 if token == "MAG_i" else BROAD_ERROR
-            flux[:, place] = ZERO_FLUX * 10 ** (-0.4 * value)
-            flux_err[:, place] = flux[:, place] * np.hypot(0.4 * np.log(10) * error, floor)
-        else:
-            scale = i_flux * (pivot[token] / pivot["MAG_i"]) ** 2
-            flux[:, place], flux_err[:, place] = value * scale, error * scale
-    return flux, flux_err
 
 
 def _redshift(token: str, run: Any, grid: features.Floats) -> Columns:
