@@ -3,7 +3,9 @@
 import ast
 import re
 import subprocess
+import tomllib
 from dataclasses import fields, is_dataclass
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import get_args, get_type_hints
 
@@ -90,18 +92,22 @@ def test_parameters_are_valid(name):
     params.check(ROOT / name)
 
 
+def full_names(path):
+    """Full names of what a file imports at any place."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
 def imports_of(path):
     """Files of this project that a file imports at any place."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        names = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        for name in names:
-            module = ROOT / (name.replace(".", "/") + ".py")
-            if module.is_file():
-                yield module
+    for name in full_names(path):
+        module = ROOT / (name.replace(".", "/") + ".py")
+        if module.is_file():
+            yield module
 
 
 def closure(path):
@@ -158,6 +164,23 @@ def test_stages_read_only_declared_parameters():
         read = set(re.findall(r'section\(\s*"(\w+)"', text))
         declared = {str(name).partition(".")[0] for name in entry.get("params", [])}
         assert read - CARRIER_SECTIONS == declared, stage
+
+
+def test_what_the_library_imports_is_declared():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = {re.split(r"[\[<>=]", line)[0].lower() for line in project["dependencies"]}
+    distributions = packages_distributions()
+    imported = {
+        name.split(".")[0]
+        for path in (ROOT / "ojala").rglob("*.py")
+        for name in full_names(path)
+        if name.split(".")[0] in distributions
+    }
+    needed = {
+        distributions[name][0].lower().replace("astropy_healpix", "astropy-healpix")
+        for name in imported
+    }
+    assert needed - {"ojala"} <= declared
 
 
 def test_no_traces_of_a_machine():
