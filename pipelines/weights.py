@@ -20,10 +20,11 @@ def weights() -> None:
         params.section("weights", WeightsConfig),
         params.section("crossmatch", CrossmatchConfig),
     )
-    matched = read_table(paths.CROSSMATCH / "test_real.parquet", ["targetid", *COMPARED])
-    noisy = read_table(paths.NOISE, ["targetid", *COMPARED])
-    jpas = read_table(paths.JPAS, COMPARED)
-    sets = error_sets(*map(columns_of, (matched, noisy, jpas)), np.random.default_rng(0))
+    keyed = ["targetid", *COMPARED]
+    matched = columns_of(read_table(paths.CROSSMATCH / "test_real.parquet", keyed))
+    noisy = columns_of(read_table(paths.NOISE, keyed))
+    jpas = columns_of(read_table(paths.JPAS, COMPARED))
+    sets = error_sets(matched, noisy, jpas, np.random.default_rng(0))
     figures.save(figures.noise(sets), paths.FIGURES / "noise.png")
     columns = columns_of(read_table(paths.WEIGHTS, [*COLUMNS, "weight", "split"]))
     train = columns["split"] == "train"

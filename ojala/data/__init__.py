@@ -1,0 +1,1 @@
+"""Tables of the project: bands, quantities, columns, lines, depths."""
