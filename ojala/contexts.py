@@ -146,10 +146,10 @@ def _with_any(columns: Mapping[str, NDArray[Any]], context: Sequence[str]) -> ND
 
 def _nothing(num_sources: int) -> Columns:
     """Columns of the Predictor for sources that it was not asked about."""
-    columns: Columns = {"CLASS": np.full(num_sources, "", dtype=object)}
-    for name in CLASSES:
-        columns[f"P_{name}"] = np.full(num_sources, np.nan)
-    for token in queries():
-        if token != "SPECTYPE":
-            columns |= {name: np.full(num_sources, np.nan) for name in (token, f"{token}_ERR")}
-    return columns
+    continuous = (token for token in queries() if token != "SPECTYPE")
+    names = [f"P_{name}" for name in CLASSES]
+    names += [name for token in continuous for name in (token, f"{token}_ERR")]
+    unknown = np.float32(np.nan)
+    return {"CLASS": np.full(num_sources, "", dtype=object)} | {
+        name: np.full(num_sources, unknown) for name in names
+    }

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ojala.classification import of_common_classes
 from ojala.comparisons import LINES, Selected, line_sample, shows_both
 from ojala.diagrams import BPT_LINES, WHAN_CUTS, bpt, whan
 from ojala.metrics import NOT_ENOUGH, balanced
@@ -92,7 +93,7 @@ def type_scores(
         of_type = given[true == true_type]
         counts[row, :-1] = [np.sum(of_type == given_type) for given_type in types]
         counts[row, -1] = len(of_type) - counts[row].sum()
-    measures = balanced(counts)
+    measures = balanced(of_common_classes(counts, min_objects))
     numbers = counts.sum(axis=1).astype(int)
     return {
         name: {"num_sources": int(numbers[row])}

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ojala import report_tables as tables
 from ojala.figures.album import REAL, SYNTH, Evaluated, Plate
 from ojala.metrics import NOT_ENOUGH
 from ojala.quantities import CLASSES
 from ojala.report_page import bullets, contents, figure, page, paragraph, section, table
+from ojala.report_peers import peers
 from ojala.writing import written_whole
 
 TITLE = "OJALA: evaluation"
@@ -40,6 +42,7 @@ SECTIONS = {
     "calibration": "Are errors and probabilities honest?",
     "gap": "The sim-to-real gap",
     "robustness": "Missing trays and bands",
+    "peers": "Against its peers",
     "surveys": "The data",
     "caveats": "Caveats",
 }
@@ -70,11 +73,13 @@ def report(
     figures: Sequence[tuple[Plate, Path]],
     about: Mapping[str, str],
     source: str,
+    compared: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the page.
 
     figures: plates in order, with their PNG files; about: what was run, by name
     source: ``data.source`` of what the model was trained on
+    compared: scores of the peers, where they were run
     """
     content = {
         "summary": tables.against_paper(found, "headline", "Summary numbers"),
@@ -84,6 +89,7 @@ def report(
         "calibration": tables.calibration(found),
         "gap": tables.gaps(found),
         "robustness": tables.contexts(found) + tables.missing_bands(found),
+        "peers": peers(found, compared),
         "caveats": bullets(CAVEATS),
     }
     body = [

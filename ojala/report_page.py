@@ -12,14 +12,17 @@ from typing import Any
 from ojala.metrics import NOT_ENOUGH
 
 STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; color: #222; margin: 0 auto; max-width: 68rem;
+body { font: 16px/1.5 system-ui, sans-serif; color: #222; margin: 0 auto; max-width: 76rem;
   padding: 1.5rem; }
 h1, h2, h3 { line-height: 1.2; }
 h2 { border-bottom: 2px solid #bbb; margin-top: 3rem; padding-bottom: .2rem; }
 nav { display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; }
 table { border-collapse: collapse; font-size: .9rem; margin: 1rem 0; }
 caption { font-weight: 600; padding: .3rem 0; text-align: left; }
-th, td { border-bottom: 1px solid #ddd; padding: .25rem .7rem; text-align: right; }
+th, td { border-bottom: 1px solid #ddd; padding: .25rem .55rem; text-align: right; }
+td { white-space: nowrap; }
+td:first-child, .few { white-space: normal; }
+td:first-child { min-width: 7rem; }
 th:first-child, td:first-child { text-align: left; }
 thead th { border-bottom: 2px solid #888; vertical-align: bottom; }
 .few { color: #777; font-style: italic; }
@@ -98,8 +101,13 @@ def cell(value: Any) -> str:
     if isinstance(value, float):
         if not math.isfinite(value):
             return '<span class="few">undefined</span>'
-        return f"{value:#.3g}".removesuffix(".")
+        return digits(value)
     return escape(str(value))
+
+
+def digits(value: float, number: int = 3, sign: str = "") -> str:
+    """So many significant digits, zeros at the end included; ``sign`` "+" writes a plus."""
+    return "0" if value == 0 else f"{value:{sign}#.{number}g}".removesuffix(".")
 
 
 def figure(path: Path, caption: str) -> str:

@@ -14,7 +14,7 @@ from ojala.contexts import LABELS, TRAYS
 from ojala.figures.album import REAL, SYNTH, Evaluated
 from ojala.metrics import NOT_ENOUGH
 from ojala.quantities import CLASSES
-from ojala.report_page import paragraph, table
+from ojala.report_page import digits, paragraph, table
 
 
 def classes(found: Evaluated) -> str:
@@ -40,33 +40,72 @@ def classes(found: Evaluated) -> str:
 def lines(found: Evaluated) -> str:
     """Tables 1-3 of the paper."""
     return (
-        against_paper(found, "table_1_full", "Table 1: lines from all photometry")
-        + against_paper(found, "table_1_hidden", "Table 1: bands that hold the lines hidden")
-        + against_paper(found, "table_2", "Table 2: the BPT diagram (balanced)")
-        + against_paper(found, "table_3", "Table 3: the WHAN diagram (balanced), LINERs left out")
+        side_by_side(found, "table_1_full", "Table 1: lines from all photometry")
+        + side_by_side(found, "table_1_hidden", "Table 1: bands that hold the lines hidden")
+        + side_by_side(found, "table_2", "Table 2: types of the BPT diagram, balanced")
+        + side_by_side(found, "table_3", "Table 3: types of the WHAN diagram, balanced, no LINERs")
     )
 
 
 def against_paper(found: Evaluated, group: str, caption: str) -> str:
-    """Ours beside the paper's, row by row of ``data/paper_results.ecsv``."""
+    """Ours beside the paper's, score by score of a group of ``data/paper_results.ecsv``."""
     rows = []
-    for row in _paper():
-        if row["section"] == group:
-            keys = str(row["path"]).split(".")
-            real, synth = (_follow(found.scores[name], keys) for name in (REAL, SYNTH))
-            holder = _follow(found.scores[REAL], keys[:-1])
-            number = holder.get("num_sources", found.scores[REAL]["num_sources"])
-            unit = "" if row["unit"] in ("", "--") else f" ({row['unit']})"
-            place = f"{row['value']} ({row['place']})"
-            rows.append((f"{row['label']}{unit}", place, real, synth, number))
+    for row in _paper(group):
+        keys = row["path"].split(".")
+        real, synth = (_follow(found.scores[name], keys) for name in (REAL, SYNTH))
+        place = f"{row['value']} ({row['place']})"
+        rows.append((_label(row, keys[-1]), place, real, synth, _count(found, keys)))
     head = ("", "Paper: real J-PAS", f"Here: {REAL}", f"Here: {SYNTH}", f"N, {REAL} here")
     return table(head, rows, caption, paper=(1,))
 
 
+def side_by_side(found: Evaluated, group: str, caption: str) -> str:
+    """The same with all measures of a thing in one row."""
+    rows: dict[str, list[Any]] = {}
+    measures: list[str] = []
+    for row in _paper(group):
+        keys = row["path"].split(".")
+        if keys[-1] not in measures:
+            measures.append(keys[-1])
+        cells = rows.setdefault(_label(row), [_count(found, keys)])
+        cells += [row["value"], *(_follow(found.scores[name], keys) for name in (REAL, SYNTH))]
+    head = ["", "N here"]
+    for measure in measures:
+        head += [f"{_MEASURES[measure]}: paper", REAL, SYNTH]
+    paper = [2 + 3 * place for place in range(len(measures))]
+    return table(head, [(name, *cells) for name, cells in rows.items()], caption, paper=paper)
+
+
+_MEASURES = {
+    "weighted_f1": "weighted F1",
+    "outlier_fraction": "outlier fraction",
+    "sigma_nmad": "sigma_nmad",
+    "bias": "bias",
+    "purity": "purity",
+    "completeness": "completeness",
+    "f1": "F1",
+}
+
+
+def _label(row: Mapping[str, str], measure: str = "") -> str:
+    unit = "" if row["unit"] in ("", "--") else f" ({row['unit']})"
+    return f"{row['label']}{', ' if measure else ''}{_MEASURES.get(measure, '')}{unit}"
+
+
+def _count(found: Evaluated, keys: Sequence[str]) -> Any:
+    """Sources of Test-Real behind a score."""
+    scores = found.scores[REAL]
+    return _follow(scores, keys[:-1]).get("num_sources", scores["num_sources"])
+
+
 @cache
-def _paper() -> list[dict[str, Any]]:
-    table_of_paper = Table.read(files("ojala.data") / "paper_results.ecsv", format="ascii.ecsv")
-    return [{name: str(row[name]) for name in table_of_paper.colnames} for row in table_of_paper]
+def _paper(group: str) -> list[dict[str, str]]:
+    results = Table.read(files("ojala.data") / "paper_results.ecsv", format="ascii.ecsv")
+    return [
+        {name: str(row[name]) for name in results.colnames}
+        for row in results
+        if row["section"] == group
+    ]
 
 
 def _follow(scores: Mapping[str, Any], keys: Sequence[str]) -> Any:
@@ -113,7 +152,7 @@ def gaps(found: Evaluated) -> str:
     """What every score loses from Test-Synth to Test-Real."""
     rows = [
         (
-            _quantity(class_name, NAMES[token]) + f": {measure.replace('_', ' ')}",
+            f"{_quantity(class_name, NAMES[token])}: {_MEASURES[measure]}",
             *_gap(entry),
         )
         for class_name in CLASS_NAMES
@@ -121,18 +160,24 @@ def gaps(found: Evaluated) -> str:
         for measure, entry in measures.items()
     ]
     of_classes = [
-        (name.replace("_", " "), *_gap(entry)) for name, entry in found.gaps["class"].items()
+        (name.replace("_f1", ", F1"), *_gap(entry)) for name, entry in found.gaps["class"].items()
     ]
-    head = ("", "N", f"{REAL} (68 % interval)", SYNTH, "Difference (95 % interval)")
+    head = ("", "N", f"{REAL} (68 % interval)", SYNTH, "Difference", "95 % interval")
     return table(head, of_classes + rows, "The same sources in both sets")
 
 
 def _gap(entry: Mapping[str, Any]) -> tuple[Any, ...]:
     if entry["difference"] == NOT_ENOUGH:
-        return "", NOT_ENOUGH, "", ""
-    real = f"{entry['real']:#.3g} ({entry['real_low']:#.3g} ... {entry['real_high']:#.3g})"
-    difference = f"{entry['difference']:+#.2g} ({entry['low']:+#.2g} ... {entry['high']:+#.2g})"
-    return entry["num_sources"], real, entry["synth"], difference
+        return "", NOT_ENOUGH, "", "", ""
+    real, low, high = (digits(entry[key]) for key in ("real", "real_low", "real_high"))
+    difference, least, most = (digits(entry[key], 2, "+") for key in ("difference", "low", "high"))
+    return (
+        entry["num_sources"],
+        f"{real} ({low} ... {high})",
+        entry["synth"],
+        difference,
+        f"{least} ... {most}",
+    )
 
 
 def contexts(found: Evaluated) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import torch
 from tqdm import tqdm
 
 from ojala import bundle, contexts
@@ -37,7 +38,7 @@ def evaluate() -> None:
     """
     config = params.section("evaluate", EvaluateConfig)
     opened = bundle.load(paths.BUNDLE)
-    predictor = Predictor(opened)
+    predictor = Predictor(opened, device="cuda" if torch.cuda.is_available() else "cpu")
     found = _evaluated(predictor, config)
     metrics = {file: found.scores[name] for name, file in SETS.items()} | {"gap": found.gaps}
     stage.report("metrics", _rounded(metrics))
@@ -49,7 +50,8 @@ def evaluate() -> None:
     for plate, file in zip(plates, files, strict=True):
         save(plate.draw(), file)
     shown = list(zip(plates, files, strict=True))
-    report(paths.REPORT, found, shown, _about(opened), opened.provenance["data_source"])
+    source = opened.provenance["data_source"]
+    report(paths.REPORT, found, shown, _about(opened), source, _peers())
     _join_run(metrics)
 
 
@@ -128,6 +130,13 @@ def _rounded(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_rounded(inner) for inner in value]
     return float(f"{value:.5g}") if isinstance(value, float) else value
+
+
+def _peers() -> dict[str, Any] | None:
+    """What the benchmark of peers wrote, where it was run: not an input of the stage's numbers."""
+    file = paths.REPORTS / "peers.json"
+    compared: dict[str, Any] | None = json.loads(file.read_text()) if file.exists() else None
+    return compared
 
 
 def _write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:

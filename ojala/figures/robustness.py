@@ -74,6 +74,7 @@ def _rows(axis: Axes, rows: list[tuple[str, str, Any]], *, relative: bool) -> No
             axis.text(0, place, " not enough objects", color="0.5", fontsize=7, va="center")
     axis.set_yticks(range(len(rows)), labels, fontsize=8)
     axis.set(ylim=(len(rows) - 0.5, -0.5))
+    axis.locator_params(axis="x", nbins=5 if relative else 3)
     axis.grid(axis="x", alpha=0.25)
     axis.legend(frameon=False, fontsize=8)
 
