@@ -29,10 +29,7 @@ from pipelines import digests
 ROOT = Path(__file__).parents[1]
 EXPERIMENT = MODEL = "ojala"
 CANDIDATE = "candidate"
-PINNED = (
-    *("astropy", "numpy", "pandas", "pyarrow", "safetensors"),
-    *("scipy", "speclite", "torch", "tqdm"),
-)
+PINNED = ("astropy", "numpy", "pandas", "pyarrow", "safetensors", "torch", "tqdm")
 """Packages that a registered version needs, beside mlflow."""
 
 
