@@ -202,8 +202,8 @@ def register_head(
 def _log_head(
     place: Path, model: str, digest: str, run_id: str, about: Mapping[str, str]
 ) -> Version:
-    """Store a head's files under the run that trained it, and make a version of them."""
-    known = {"run_id": run_id} if is_known(run_id) else {"run_name": f"restored {digest[:8]}"}
+    """Store a head's files under the run that trained it, if there was one, as a version."""
+    known = {"run_id": run_id} if is_known(run_id) else {"run_name": model}
     with mlflow.start_run(experiment_id=experiment(), **known) as run:
         log_files(run.info.run_id, place, "head")
     if not client().search_registered_models(f"name = '{model}'"):
