@@ -3,6 +3,8 @@ SHELL := /bin/bash
 VENV := .venv
 LOCKED := $(VENV)/.locked
 INSTALLED := $(VENV)/.installed
+PEERS := .peers
+PEERS_INSTALLED := $(PEERS)/.installed
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 LOCKS := $(wildcard requirements/*.txt)
 PYTHON = $(shell for p in python3.11 python3.12 python3; do \
@@ -19,7 +21,7 @@ export MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR := false
 export BENTOML_DO_NOT_TRACK := true
 export BENTOML_HOME ?= $(CURDIR)/.bentoml
 
-.PHONY: help install requirements lint type test repro ui serve docs-figures
+.PHONY: help install requirements lint type test repro peers ui serve docs-figures
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -62,6 +64,18 @@ repro: $(INSTALLED) ## the whole of OJALA, from survey files to a registered mod
 	dvc repro
 	@# What DVC took from its cache MLflow may not know of: this registers it, or does nothing.
 	python -m pipelines.register
+
+# The peers' packages stand in an environment of their own; all others it takes from the project's.
+$(PEERS_INSTALLED): benchmarks/peers/requirements.txt $(INSTALLED)
+	$(VENV)/bin/python -m venv $(PEERS)
+	packages="import sysconfig; print(sysconfig.get_path('purelib'))"; \
+	$(VENV)/bin/python -c "$$packages" > "$$($(PEERS)/bin/python -c "$$packages")/project.pth"
+	$(PEERS)/bin/python -m pip --disable-pip-version-check install --quiet --no-deps \
+		-r benchmarks/peers/requirements.txt
+	@touch $@
+
+peers: $(PEERS_INSTALLED) ## what else an astronomer would use, scored on the same rows
+	$(PEERS)/bin/python -m benchmarks.peers $(if $(wildcard models/ojala),--bundle models/ojala)
 
 ui: $(INSTALLED) ## the MLflow UI: runs side by side, registered versions
 	mlflow ui --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db} --port $${PORT:-5000}

@@ -28,6 +28,7 @@ from benchmarks.peers.table import TITLES, markdown
 from ojala.evaluate_config import EvaluateConfig
 from ojala.shards import Columns, column, columns_of, read_table
 from ojala.writing import written_whole
+from pipelines import params
 
 PEERS = {
     "lightgbm": "boosting.Boosting",
@@ -36,20 +37,21 @@ PEERS = {
     "knn": "neighbours.Neighbours",
     "ann2021": "line_networks.LineNetworks",
 }
-"""Module and class of each peer; a peer whose packages are missing is left out, and said so."""
+"""Module and class of each peer."""
 
 
 def main() -> None:
     """The command."""
     args = _arguments()
     train = training_rows(args.mocks, args.num_train)
-    tests = {name: columns_of(read_table(Path(args.test) / f"{name}.parquet")) for name in TITLES}
+    tests, config = test_sets(args.test), params.section("evaluate", EvaluateConfig)
     with threadpool_limits(1):
-        peers = compare(args.only, train, tests, args.bundle)
+        peers = of_bundle(args.bundle, tests, config) if args.bundle else {}
+        peers |= compare(args.only, train, tests, config)
     report = {
         "num_train": len(train["z"]),
         "num_test": {name: len(truth["z"]) for name, truth in tests.items()},
-        "faint_limit": EvaluateConfig().faint_limit,
+        "faint_limit": config.faint_limit,
         "peers": peers,
     }
     out = Path(args.out)
@@ -61,15 +63,17 @@ def main() -> None:
     print(f"{out} and {out.with_suffix('.md')}")
 
 
+def of_bundle(directory: str, tests: dict[str, Columns], config: EvaluateConfig) -> dict[str, Any]:
+    """OJALA's own report, by its name."""
+    itself = import_module("benchmarks.peers.ojala_itself").Itself.of_bundle(directory)
+    return {itself.name: itself.provenance() | scoring.answered(itself, tests, config)}
+
+
 def compare(
-    names: Sequence[str], train: Columns, tests: dict[str, Columns], bundle: str | None
+    names: Sequence[str], train: Columns, tests: dict[str, Columns], config: EvaluateConfig
 ) -> dict[str, Any]:
-    """Reports by name, OJALA's first where there is a bundle."""
-    config = EvaluateConfig()
+    """Reports of the peers by name; one whose packages are missing is left out, and said so."""
     reports: dict[str, Any] = {}
-    if bundle is not None:
-        itself = import_module("benchmarks.peers.ojala_itself").Itself(bundle)
-        reports[itself.name] = itself.provenance() | scoring.answered(itself, tests, config)
     for name in names:
         try:
             peer = made(name)
@@ -77,9 +81,8 @@ def compare(
             print(f"{name} is left out: {error}", file=sys.stderr)
             continue
         reports[peer.name] = scoring.report(peer, train, tests, config)
-        seconds = reports[peer.name]["train_seconds"]
-        rate = reports[peer.name]["objects_per_second"]
-        print(f"{peer.name}: trained in {seconds:.0f} s, {rate:.0f} objects/s", file=sys.stderr)
+        seconds, rate = (reports[peer.name][key] for key in ("train_seconds", "objects_per_second"))
+        print(f"{peer.name}: trained in {seconds:.1f} s, {rate:.0f} objects/s", file=sys.stderr)
     return reports
 
 
@@ -88,6 +91,11 @@ def made(name: str) -> scoring.Peer:
     module, kind = PEERS[name].split(".")
     peer: scoring.Peer = getattr(import_module(f"benchmarks.peers.{module}"), kind)()
     return peer
+
+
+def test_sets(directory: str | Path) -> dict[str, Columns]:
+    """Test-Real and Test-Synth."""
+    return {name: columns_of(read_table(Path(directory) / f"{name}.parquet")) for name in TITLES}
 
 
 def training_rows(mocks: str | Path, num_train: int | None = None) -> Columns:

@@ -12,18 +12,27 @@ from ojala.shards import Columns
 
 
 class Itself:
-    """A bundle that has been trained elsewhere."""
+    """A model that has been trained already."""
 
     name = "OJALA"
     given: tuple[str, ...] = ()
 
-    def __init__(self, directory: str) -> None:
-        torch.set_num_threads(1)
-        self.predictor = Predictor(bundle.load(directory))
+    def __init__(self, predictor: Predictor) -> None:
+        self.predictor = predictor
+
+    @classmethod
+    def of_bundle(cls, directory: str) -> Itself:
+        """What a directory of ``ojala.bundle`` holds."""
+        return cls(Predictor(bundle.load(directory)))
 
     def predict(self, sources: Columns) -> Columns:
-        """The Predictor's own answers."""
-        return self.predictor.predict(sources)
+        """The Predictor's own answers, on one thread."""
+        num_threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            return self.predictor.predict(sources)
+        finally:
+            torch.set_num_threads(num_threads)
 
     def provenance(self) -> dict[str, Any]:
         """What tells one bundle from another."""
