@@ -12,6 +12,8 @@ import argparse
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,9 @@ from tqdm import tqdm
 
 from ojala import figures
 from ojala.bundle import Bundle
-from ojala.evaluation import scores
+from ojala.comparisons import brighter_than
+from ojala.evaluate_config import EvaluateConfig
+from ojala.evaluation import summary
 from ojala.model.ojala import Ojala
 from ojala.model.presets import preset
 from ojala.predict import Predictor
@@ -33,7 +37,7 @@ from pipelines import params, paths
 WEIGHTS = (0.0, 0.2)
 SETS = ("test_real", "test_synth")
 MEASURES = {
-    "Weighted F1 of class": ("class", "weighted_f1"),
+    "Weighted F1 of class": ("weighted_f1",),
     r"$\sigma_{\rm NMAD}$ of galaxies": ("galaxy", "sigma_nmad"),
     "Outliers of galaxies": ("galaxy", "outlier_fraction"),
     r"$\sigma_{\rm NMAD}$ of quasars": ("qso", "sigma_nmad"),
@@ -77,10 +81,12 @@ def trained(config: TrainConfig, num_seeds: int) -> Iterator[dict[str, Any]]:
 
 
 def measures(predictor: Predictor, name: str) -> dict[str, float]:
-    """MEASURES on a test set."""
-    table = read_table(paths.CROSSMATCH / f"{name}.parquet")
-    found = scores(predictor.predict(table), columns_of(table))
-    return {label: found[group][entry] for label, (group, entry) in MEASURES.items()}
+    """MEASURES on a test set, as `evaluate` takes them from every observed token."""
+    config = params.section("evaluate", EvaluateConfig)
+    truth = columns_of(read_table(paths.CROSSMATCH / f"{name}.parquet"))
+    bright = brighter_than(truth, config.faint_limit)
+    found = summary(predictor.predict(truth), truth, bright, config)
+    return {label: reduce(getitem, path, found) for label, path in MEASURES.items()}
 
 
 def picture(runs: list[dict[str, Any]]) -> Figure:
