@@ -12,7 +12,7 @@ from ojala.predict import Predictor
 from ojala.quantities import MORPHTYPES, observations
 from ojala.shards import read_table, shard_paths
 from ojala.writing import written_whole
-from pipelines import paths, stage, tracking
+from pipelines import paths, registry, stage
 
 NUM_EXAMPLES = 5
 
@@ -28,7 +28,7 @@ def register() -> None:
     names = dict(enumerate(MORPHTYPES))
     example["MORPHTYPE"] = [names.get(code) for code in example["MORPHTYPE"]]
     opened = bundle.load(paths.BUNDLE)
-    version = tracking.register(
+    version = registry.register(
         paths.BUNDLE,
         digest=opened.digest,
         run_id=json.loads(paths.RUN.read_text())["run_id"],
@@ -39,25 +39,25 @@ def register() -> None:
     if not out.exists() or json.loads(out.read_text()) != asdict(version):
         with written_whole(out) as partial:
             partial.write_text(json.dumps(asdict(version), indent=1) + "\n")
-    print(f"{version.name} version {version.version} is {tracking.CANDIDATE}")
+    print(f"{version.name} version {version.version} is {registry.CANDIDATE}")
     _register_heads(version)
 
 
-def _register_heads(base: tracking.Version) -> None:
+def _register_heads(base: registry.Version) -> None:
     """Every head that belongs to the bundle, tied to its version; of any other its state."""
     for place, state in zip(
         head.places(paths.HEADS), head.states(paths.HEADS, base.digest).values(), strict=True
     ):
         if state == head.READY:
             made = _register_head(place, base)
-            print(f"{made.name} version {made.version} is {tracking.CANDIDATE}")
+            print(f"{made.name} version {made.version} is {registry.CANDIDATE}")
         else:
             print(f"register: {place}: {state}", file=sys.stderr)
 
 
-def _register_head(place: Path, base: tracking.Version) -> tracking.Version:
+def _register_head(place: Path, base: registry.Version) -> registry.Version:
     opened = head.load(place, base.digest)
-    return tracking.register_head(
+    return registry.register_head(
         place,
         name=opened.name,
         digest=opened.digest,

@@ -136,6 +136,7 @@ CARRIERS = {
         "pipelines/digests.py",
         "pipelines/params.py",
         "pipelines/paths.py",
+        "pipelines/registry.py",
         "pipelines/stage.py",
         "pipelines/tracking.py",
     )
