@@ -13,11 +13,13 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import reduce
+from itertools import product
 from operator import getitem
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
@@ -34,7 +36,6 @@ from ojala.shards import columns_of, read_table
 from ojala.train import TrainConfig, fit
 from pipelines import params, paths
 
-WEIGHTS = (0.0, 0.2)
 SETS = ("test_real", "test_synth")
 MEASURES = {
     "Weighted F1 of class": ("weighted_f1",),
@@ -49,28 +50,33 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, help="in place of the parameter file's")
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), help="the same")
+    parser.add_argument("--mmd-weights", type=float, nargs="+", default=[0.0, 0.2])
     parser.add_argument("--out", type=Path, default=Path("reports/adaptation"))
     options = parser.parse_args()
     config = params.section("train", TrainConfig)
-    if options.epochs:
-        config = replace(config, num_epochs=options.epochs)
-    runs = list(trained(config, options.seeds))
-    options.out.with_suffix(".json").write_text(json.dumps(runs, indent=1) + "\n")
+    given = {"num_epochs": options.epochs, "precision": options.precision}
+    config = replace(config, **{name: value for name, value in given.items() if value})
+    runs = []
+    for run in trained(config, list(product(range(options.seeds), options.mmd_weights))):
+        runs.append(run)
+        options.out.with_suffix(".json").write_text(json.dumps(runs, indent=1) + "\n")
     figures.save(picture(runs), options.out.with_suffix(".png"))
     for run in runs:
         print(run)
 
 
-def trained(config: TrainConfig, num_seeds: int) -> Iterator[dict[str, Any]]:
-    """One entry per training: its seed, its weight, and the measures on both sets."""
+def trained(config: TrainConfig, cases: list[tuple[int, float]]) -> Iterator[dict[str, Any]]:
+    """One entry per training: its seed and weight, which ``cases`` lists, and the measures."""
     table, jpas = read_table(paths.WEIGHTS), read_table(paths.JPAS)
     scaling = measured_scaling(table, ew_transform=config.ew_transform, seed=config.seed)
     mocks = resident(table, scaling, labelled=True, split="train")
     target = resident(jpas, scaling, labelled=False)
     assert config.adaptation is not None, "the section train adapts"
-    for seed, weight in tqdm([(s, w) for s in range(num_seeds) for w in WEIGHTS], unit="training"):
+    for seed, weight in tqdm(cases, unit="training"):
         adaptation = replace(config.adaptation, mmd_weight=weight)
         changed = replace(config, seed=seed, adaptation=adaptation)
+        torch.manual_seed(seed)
         model = Ojala(preset(config.preset))
         for _ in fit(model, mocks, target, changed):
             pass
@@ -86,7 +92,8 @@ def measures(predictor: Predictor, name: str) -> dict[str, float]:
     truth = columns_of(read_table(paths.CROSSMATCH / f"{name}.parquet"))
     bright = brighter_than(truth, config.faint_limit)
     found = summary(predictor.predict(truth), truth, bright, config)
-    return {label: reduce(getitem, path, found) for label, path in MEASURES.items()}
+    measured = {label: reduce(getitem, path, found) for label, path in MEASURES.items()}
+    return measured | {"n": found["num_sources"]}
 
 
 def picture(runs: list[dict[str, Any]]) -> Figure:
@@ -106,7 +113,8 @@ def picture(runs: list[dict[str, Any]]) -> Figure:
             )
         axis.set_xticks([0, 1], ["Test-Synth", "Test-Real"])
         axis.set(xlim=(-0.3, 1.3), ylabel=label)
-        axis.set_title(f"{len(runs) // len(WEIGHTS)} seeds each", fontsize=9)
+        num_seeds = len({run["seed"] for run in runs})
+        axis.set_title(f"{num_seeds} seeds, n = {runs[0]['test_real']['n']}", fontsize=9)
     figure.axes[0].legend(frameon=False, fontsize=8)
     return figure
 
