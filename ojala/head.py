@@ -33,6 +33,9 @@ from ojala.writing import written_whole
 WEIGHTS, CONFIG, PROVENANCE = "weights.safetensors", "config.json", "provenance.json"
 READY, NO_BASE = "ready", "retrain needed: its base is gone"
 
+HEAD_NAME = "[a-z0-9]+(-[a-z0-9]+)*"
+"""Pattern of a head's name: no token of the vocabulary looks like it."""
+
 ROWS_PER_BATCH = 65_536
 
 Array = NDArray[np.floating[Any]]
@@ -63,7 +66,7 @@ class HeadConfig:
     dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", self.name):
+        if not re.fullmatch(HEAD_NAME, self.name):
             raise ValueError(
                 f"head {self.name!r}: expected a name of small letters, digits and hyphens"
             )

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ojala import bundle
+from ojala.heads import check_base
+from serving import heads
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
 
 ROOT = Path(__file__).parents[1]
 MODEL = "ojala"
+HEAD_PREFIX = f"{MODEL}-head-"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,23 +25,28 @@ class Served:
     """A bundle and what the registry calls it.
 
     bundle: opened; name, version: of the registered model, "unregistered" for a directory
+    heads: all that there are, those that cannot answer beside this bundle included
     """
 
     bundle: bundle.Bundle
     name: str
     version: str
+    heads: list[heads.ServedHead]
 
 
 def served() -> Served:
     """The bundle in the directory OJALA_BUNDLE, or the registered one under OJALA_ALIAS.
 
     The registry is that of MLFLOW_TRACKING_URI, or the database at the root of the project; the
-    alias "candidate" where none is named.
+    alias "candidate" where none is named. Heads are those of the registry, or of the directory
+    OJALA_HEADS beside OJALA_BUNDLE.
     Raises ValueError where there is no such version or it is not a bundle.
     """
     if "OJALA_BUNDLE" in os.environ:
         opened = bundle.load(os.environ["OJALA_BUNDLE"])
-        return Served(bundle=opened, name=MODEL, version="unregistered")
+        directory = os.environ.get("OJALA_HEADS")
+        found = heads.in_directory(Path(directory), opened.digest) if directory else []
+        return Served(bundle=opened, name=MODEL, version="unregistered", heads=found)
     return _registered(os.environ.get("OJALA_ALIAS", "candidate"))
 
 
@@ -54,4 +67,36 @@ def _registered(alias: str) -> Served:
         raise ValueError(
             f"version {version.version} of {MODEL} holds another bundle than its digest says"
         )
-    return Served(bundle=opened, name=MODEL, version=str(version.version))
+    found = heads.together(_registered_heads(opened.digest), opened.digest)
+    return Served(bundle=opened, name=MODEL, version=str(version.version), heads=found)
+
+
+def _registered_heads(base: str) -> Iterator[heads.ServedHead]:
+    """Of each registered head the newest version that belongs to the bundle ``base``."""
+    import mlflow
+
+    registry = mlflow.MlflowClient()
+    for model in registry.search_registered_models(f"name LIKE '{HEAD_PREFIX}%'", 1000):
+        versions = registry.search_model_versions(f"name = '{model.name}'")
+        newest_first = sorted(versions, key=lambda version: int(version.version), reverse=True)
+        fitting = [one for one in newest_first if one.tags.get("base_digest") == base]
+        for version in (fitting or newest_first)[:1]:
+            yield _registered_head(version, base)
+
+
+def _registered_head(version: ModelVersion, base: str) -> heads.ServedHead:
+    """A version of a head; the files of one that belongs to another bundle are not fetched."""
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    known = {
+        "name": version.name.removeprefix(HEAD_PREFIX),
+        "version": str(version.version),
+        "digest": version.tags.get("digest", ""),
+    }
+    try:
+        check_base(known["name"], version.tags.get("base_digest", ""), base)
+        path = mlflow.artifacts.download_artifacts(f"models:/{version.name}/{version.version}")
+    except (ValueError, OSError, MlflowException) as error:
+        return heads.ServedHead(**known, state=str(error))
+    return heads.opened(Path(path), base, **known)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
+from ojala.head import HEAD_NAME
 from ojala.quantities import MORPHTYPES, observations, vocabulary
 
 MAX_SOURCES = 10_000
@@ -34,10 +35,11 @@ def _source() -> type[BaseModel]:
 
 if TYPE_CHECKING:
     Source = Strict
-    Token = str
+    Query = str
 else:
     Source = _source()
-    Token = Literal[vocabulary()]
+    # Which heads there are is known when the service begins; how they are spelt is known here.
+    Query = Literal[vocabulary()] | Annotated[str, Field(pattern=f"^{HEAD_NAME}$")]
 
 
 class Model(Strict):
@@ -49,8 +51,30 @@ class Model(Strict):
     run_id: str
 
 
+class Head(Strict):
+    """A fine-tuned head: asked by its name, it answers in columns of its own.
+
+    state: "ready", or why it is not loaded
+    """
+
+    name: str
+    version: str
+    digest: str
+    state: str
+
+
+class Health(Model):
+    """The model that answers, and every head that there is."""
+
+    heads: list[Head]
+
+
 class Predictions(Strict):
-    """The model, and by source the value of each column, null where it has none."""
+    """The model, the heads that were asked, and the values of each source.
+
+    predictions: by source the value of each column, null where it has none
+    """
 
     model: Model
+    heads: list[Head]
     predictions: list[dict[str, float | str | None]]

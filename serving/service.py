@@ -10,10 +10,12 @@ import numpy as np
 from bentoml.exceptions import InvalidArgument
 from pydantic import Field
 
+from ojala.head import READY
 from ojala.predict import Predictor
 from ojala.shards import Columns
+from serving.heads import ready
 from serving.registered import served
-from serving.schemas import MAX_SOURCES, Model, Predictions, Source, Token
+from serving.schemas import MAX_SOURCES, Head, Health, Model, Predictions, Query, Source
 
 sources_predicted = bentoml.metrics.Counter(
     "ojala_sources", "Sources predicted, by the class that they were given", ["spectype", "version"]
@@ -31,33 +33,42 @@ class OjalaService:
 
     def __init__(self) -> None:
         found = served()
-        self.predictor = Predictor(found.bundle)
+        self.predictor = Predictor(found.bundle, heads=ready(found.heads))
         self.model = Model(
             name=found.name,
             version=found.version,
             digest=found.bundle.digest,
             run_id=str(found.bundle.provenance.get("run_id", "")),
         )
+        self.heads = [
+            Head(name=one.name, version=one.version, digest=one.digest, state=one.state)
+            for one in found.heads
+        ]
 
     @bentoml.api
     def predict(
         self,
         sources: Annotated[list[Source], Field(min_length=1, max_length=MAX_SOURCES)],
-        queries: Annotated[list[Token], Field(min_length=1)] | None = None,
+        queries: Annotated[list[Query], Field(min_length=1)] | None = None,
     ) -> Predictions:
-        """What the model says of each source: the values of the queries and their 1 sigma."""
+        """What the model says of each source: the values of the queries and their 1 sigma.
+
+        queries: tokens and names of heads, by default the 15 quantities and every head
+        """
         try:
             columns = self.predictor.predict(_columns(sources), queries)
         except ValueError as error:
             raise InvalidArgument(str(error)) from None
+        asked = self.predictor.heads if queries is None else queries
         for spectype in columns.get("CLASS", ()):
             sources_predicted.labels(spectype=spectype, version=self.model.version).inc()
-        return Predictions(model=self.model, predictions=_rows(columns))
+        heads = [head for head in self.heads if head.name in asked and head.state == READY]
+        return Predictions(model=self.model, heads=heads, predictions=_rows(columns))
 
     @bentoml.api
-    def health(self) -> Model:
-        """The model that this service answers with."""
-        return self.model
+    def health(self) -> Health:
+        """The model that this service answers with, and the state of every head."""
+        return Health(**self.model.model_dump(), heads=self.heads)
 
 
 def _columns(sources: list[Any]) -> Columns:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from starlette.testclient import TestClient
+from asked_service import asked_service
 from toy_sky import toy_table
 
 from ojala import bundle
@@ -26,12 +26,8 @@ def bundle_path(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def client(bundle_path):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OJALA_BUNDLE", str(bundle_path))
-        from serving.service import OjalaService
-
-        with TestClient(OjalaService.to_asgi()) as client:
-            yield client
+    with asked_service(OJALA_BUNDLE=bundle_path) as client:
+        yield client
 
 
 @pytest.fixture(scope="module")

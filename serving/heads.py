@@ -1,0 +1,66 @@
+"""The fine-tuned heads beside a served bundle: who answers there, and why another does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ojala import head
+from ojala.heads import by_name
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServedHead:
+    """A head that there is.
+
+    version: of the registered head, "unregistered" for one of a directory
+    state: "ready", or why it does not answer; opened: the head itself, None where it does not
+    """
+
+    name: str
+    version: str
+    digest: str
+    state: str
+    opened: head.Head | None = None
+
+
+def opened(
+    place: Path, base: str, *, name: str, version: str = "unregistered", digest: str = ""
+) -> ServedHead:
+    """The head of a directory, ready where it reads the embeddings of the bundle ``base``.
+
+    digest: what it was registered as; a head with other files does not answer
+    """
+    found = ServedHead(name=name, version=version, digest=digest, state=head.READY)
+    try:
+        made = head.load(place, base)
+    except ValueError as error:
+        return replace(found, state=str(error).removeprefix(f"{place}: "))
+    if digest not in ("", made.digest):
+        return replace(found, state="it holds another head than its digest says")
+    return replace(found, name=made.name, digest=made.digest, opened=made)
+
+
+def in_directory(directory: Path, base: str) -> list[ServedHead]:
+    """The heads of a directory that ``ojala finetune`` wrote to, whatever their state."""
+    found = (opened(place, base, name=place.name) for place in head.places(directory))
+    return together(found, base)
+
+
+def together(heads: Iterable[ServedHead], base: str) -> list[ServedHead]:
+    """Heads in their order; of two that answer the same the second does not answer."""
+    kept: list[ServedHead] = []
+    for one in heads:
+        if one.opened is not None:
+            try:
+                by_name([*ready(kept), one.opened], base)
+            except ValueError as error:
+                one = replace(one, state=str(error), opened=None)
+        kept.append(one)
+    return kept
+
+
+def ready(heads: Iterable[ServedHead]) -> list[head.Head]:
+    """The heads that answer."""
+    return [one.opened for one in heads if one.opened is not None]
