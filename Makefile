@@ -21,7 +21,7 @@ export MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR := false
 export BENTOML_DO_NOT_TRACK := true
 export BENTOML_HOME ?= $(CURDIR)/.bentoml
 
-.PHONY: help install requirements lint type test repro peers ui serve docs-figures
+.PHONY: help install requirements lint type test repro tune peers ui serve docs-figures
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -64,6 +64,10 @@ repro: $(INSTALLED) ## the whole of OJALA, from survey files to a registered mod
 	dvc repro
 	@# What DVC took from its cache MLflow may not know of: this registers it, or does nothing.
 	python -m pipelines.register
+
+tune: $(INSTALLED) ## a search for the settings of train, on demand (docs/search.md)
+	python -m pipelines.params params.yaml
+	dvc repro search/dvc.yaml
 
 # The peers' packages stand in an environment of their own; all others it takes from the project's.
 $(PEERS_INSTALLED): benchmarks/peers/requirements.txt $(INSTALLED)

@@ -1,4 +1,7 @@
-"""Ray: training on many workers, with checkpoints that outlive them. No other stage imports it."""
+"""Ray Train: training on many workers, with checkpoints that outlive them.
+
+Only this file and search.py import ray.
+"""
 
 from __future__ import annotations
 
@@ -44,6 +47,7 @@ class ClusterConfig:
     num_checkpoints: how many are kept
     max_failures: lost workers after which the run is given up; each resumes the last checkpoint
     poll_interval: seconds between looks at the workers; a report waits for the next one
+    trials_at_once: trainings of a search side by side; they share the cores and GPUs evenly
     """
 
     num_workers: int
@@ -53,9 +57,10 @@ class ClusterConfig:
     num_checkpoints: int
     max_failures: int
     poll_interval: float
+    trials_at_once: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("num_workers", "cpus_per_worker", "num_checkpoints"):
+        for name in ("num_workers", "cpus_per_worker", "num_checkpoints", "trials_at_once"):
             if getattr(self, name) < 1:
                 raise ValueError(f"cluster.{name} is {getattr(self, name)}, expected 1 or more")
 
@@ -74,9 +79,9 @@ def train(
         run of that name is resumed, a finished one is removed and done anew.
     Raises ValueError with the workers' own sentence where they raised one.
     """
-    storage = _storage(config.storage)
+    storage = storage_of(config.storage)
     _remove_finished(storage, name)
-    with _connected(config):
+    with connected(config):
         reports = Queue()
         trainer = _trainer(loop, settings, config, name, storage, reports)
         thread = ThreadPoolExecutor(max_workers=1)
@@ -153,7 +158,7 @@ def _trainer(
 
 
 @contextmanager
-def _connected(config: ClusterConfig) -> Iterator[None]:
+def connected(config: ClusterConfig) -> Iterator[None]:
     """A Ray cluster: the one at RAY_ADDRESS, or one of this machine for the time of the block."""
     if ray.is_initialized():
         yield
@@ -196,23 +201,25 @@ def _checkpoint(result: Future[Any]) -> Checkpoint:
         raise ValueError(f"training failed: {str(error).strip().splitlines()[-1]}") from error
 
 
-def _storage(storage: str) -> str:
+def storage_of(storage: str) -> str:
+    """The storage as Ray takes it: a URI, or a full path."""
     return storage if "://" in storage else str(Path(storage).resolve())
 
 
-def _filesystem(storage: str, *parts: str) -> tuple[pyarrow.fs.FileSystem, str]:
+def filesystem_of(storage: str, *parts: str) -> tuple[pyarrow.fs.FileSystem, str]:
+    """The filesystem of a storage, and the path of something in it."""
     filesystem, path = pyarrow.fs.FileSystem.from_uri(storage)
     return filesystem, "/".join([path, *parts])
 
 
 def _remove_finished(storage: str, name: str) -> None:
-    filesystem, marker = _filesystem(storage, name, FINISHED)
+    filesystem, marker = filesystem_of(storage, name, FINISHED)
     if filesystem.get_file_info(marker).type != pyarrow.fs.FileType.NotFound:
         filesystem.delete_dir(marker.removesuffix(f"/{FINISHED}"))
 
 
 def _mark_finished(storage: str, name: str) -> None:
-    filesystem, marker = _filesystem(storage, name, FINISHED)
+    filesystem, marker = filesystem_of(storage, name, FINISHED)
     filesystem.open_output_stream(marker).close()
 
 

@@ -34,25 +34,30 @@ def learn(
 
     settings: ``config``, a TrainConfig; ``table``, what is trained on; ``labelled``, whether it
         has labels and splits; ``jpas``, the table to adapt to, or None; ``tokens``, the only
-        ones that an unlabelled table is to have, or None.
+        ones that an unlabelled table is to have, or None. Where there is a ``judge``, it says
+        of model and scaling what is reported of an epoch, instead of the split "val".
     """
     config: TrainConfig = settings["config"]
     rank, world_size = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+    judge = settings.get("judge")
     mocks, val, jpas = _tables(settings, config, _device())
     torch.manual_seed(config.seed)  # the weights that a training begins with
+    model = Ojala(preset(config.preset))
     epochs = fit(
-        Ojala(preset(config.preset)),
+        model,
         mocks,
         jpas,
         config,
-        val=val,
+        val=None if judge else val,
         state=TrainState.read(resume / CHECKPOINT) if resume else None,
         rank=rank,
         world_size=world_size,
         wrap=_parallel if world_size > 1 else lambda module: module,
     )
     for epoch in epochs:
-        yield {"epoch": epoch.number, **epoch.metrics}, partial(_save, epoch, mocks.scaling)
+        judged = judge(model, mocks.scaling) if judge and rank == 0 else {}
+        report = {"epoch": epoch.number, **epoch.metrics, **judged}
+        yield report, partial(_save, epoch, mocks.scaling)
 
 
 def learnt(checkpoint: Path, config: TrainConfig) -> tuple[Ojala, Scaling]:

@@ -25,6 +25,8 @@ SECTIONS = {
     "noise": "pipelines.noise:NoiseConfig",
     "weights": "ojala.sampling:WeightsConfig",
     "train": "ojala.train:TrainConfig",
+    "settings": "pipelines.params:SettingsConfig",
+    "tune": "pipelines.space:SearchConfig",
     "evaluate": "ojala.evaluate_config:EvaluateConfig",
     "finetune": "pipelines.finetune:HeadStageConfig",
     "cluster": "pipelines.cluster:ClusterConfig",
@@ -49,6 +51,16 @@ class DataConfig:
     desi: str
     jpas: str
     legacy: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SettingsConfig:
+    """Where a stage finds its section: a file whose section of that name is the stage's.
+
+    train: the parameter file itself, or what a search found, reports/tune/best.yaml
+    """
+
+    train: str
 
 
 def section(name: str, kind: type[Section], path: Path = PARAMS) -> Section:

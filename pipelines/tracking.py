@@ -6,7 +6,7 @@ import logging
 import os
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ def client() -> mlflow.MlflowClient:
     """A client of the tracking server and its registry."""
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # files are few
     mlflow.set_tracking_uri(uri())
     return mlflow.MlflowClient()
 
@@ -50,16 +51,26 @@ def experiment() -> str:
 
 
 @contextmanager
-def run(name: str, parameters: Mapping[str, Any], data: Mapping[str, str]) -> Iterator[str]:
+def run(
+    name: str,
+    parameters: Mapping[str, Any],
+    data: Mapping[str, str],
+    *,
+    run_id: str | None = None,
+) -> Iterator[str]:
     """A run with its parameters, the digests of its data, the commit, and the machine's load.
 
-    parameters: sections by name, flattened to "section.key"; data: digests by path.
+    parameters: sections by name, flattened to "section.key"; data: digests by path; run_id: of a
+        run that was cut off and goes on.
     Gives the run's id; the run ends as FINISHED, or FAILED if the block raises.
     """
     experiment_id = experiment()
     commit = digests.git_commit()
-    with mlflow.start_run(experiment_id=experiment_id, run_name=name, log_system_metrics=True) as r:
-        log_parameters(r.info.run_id, parameters)
+    with mlflow.start_run(
+        run_id=run_id, experiment_id=experiment_id, run_name=name, log_system_metrics=True
+    ) as r:
+        if run_id is None:
+            log_parameters(r.info.run_id, parameters)
         mlflow.set_tags({"git_commit": commit} | {f"data.{path}": d for path, d in data.items()})
         for path, digest in data.items():
             mlflow.log_input(_dataset(path, digest), context="training")
@@ -90,6 +101,12 @@ def log_files(run_id: str, path: str | Path, folder: str) -> None:
     path = Path(path)
     log = client().log_artifacts if path.is_dir() else client().log_artifact
     log(run_id, str(path), folder)
+
+
+def log_table(run_id: str, rows: Sequence[Mapping[str, Any]], file: str) -> None:
+    """Store rows as a table that the UI shows beside that of other runs."""
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    client().log_table(run_id, columns, file)
 
 
 def log_figures(run_id: str, directory: str | Path) -> None:

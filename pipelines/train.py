@@ -16,11 +16,13 @@ from pipelines import cluster, digests, learning, params, paths, stage, tracking
 
 def train() -> None:
     """Write models/ojala, and models/run.json: the run and the digest of what it made."""
-    config = params.section("train", TrainConfig)
+    source = Path(params.section("settings", params.SettingsConfig).train)
+    config = params.section("train", TrainConfig, source)
+    parameters = params.read() | {"train": params.read(source)["train"]}
     machines = params.section("cluster", cluster.ClusterConfig)
     data = digests.data_digests([str(paths.WEIGHTS), str(paths.JPAS)])
     with (
-        tracking.run("train", params.read(), data) as run_id,
+        tracking.run("train", parameters, data) as run_id,
         tempfile.TemporaryDirectory() as kept,
     ):
         reports = cluster.train(
@@ -35,7 +37,7 @@ def train() -> None:
             last = dict(report)
             tracking.log_metrics(run_id, last, last["epoch"])
         model, scaling = learning.learnt(Path(kept), config)
-        digest = bundle.save(paths.BUNDLE, model, scaling, _provenance(run_id, data))
+        digest = bundle.save(paths.BUNDLE, model, scaling, _provenance(run_id, data, parameters))
         tracking.log_files(run_id, paths.BUNDLE, "bundle")
         tracking.log_figures(run_id, paths.FIGURES)
     with written_whole(paths.RUN) as partial:
@@ -53,12 +55,12 @@ def _settings(config: TrainConfig) -> dict[str, Any]:
     }
 
 
-def _provenance(run_id: str, data: dict[str, str]) -> dict[str, Any]:
+def _provenance(run_id: str, data: dict[str, str], parameters: dict[str, Any]) -> dict[str, Any]:
     return {
         "ojala_version": __version__,
         "git_commit": digests.git_commit(),
         "run_id": run_id,
-        "params_digest": digests.parameters_digest(params.read()),
+        "params_digest": digests.parameters_digest(parameters),
         "data_source": params.section("data", params.DataConfig).source,
         "data": data,
     }
