@@ -74,7 +74,8 @@ class SearchConfig:
     """The section ``tune`` of a parameter file.
 
     num_trials: trainings that are begun
-    num_epochs: of a training that is not stopped; its learning rate falls to 0 over them
+    num_epochs, steps_per_epoch: of a training that is not stopped, over which its learning rate
+        falls to 0; it is scored after each epoch
     grace_epochs: before which none is stopped
     reduction_factor: ASHA lets the best 1 / reduction_factor go on, at grace_epochs times each
         of its powers
@@ -84,6 +85,7 @@ class SearchConfig:
 
     num_trials: int
     num_epochs: int
+    steps_per_epoch: int
     grace_epochs: int
     reduction_factor: int
     seed: int
@@ -91,8 +93,9 @@ class SearchConfig:
     space: SpaceConfig
 
     def __post_init__(self) -> None:
-        if self.num_trials < 1:
-            raise ValueError(f"tune.num_trials is {self.num_trials}, expected 1 or more")
+        for name in ("num_trials", "steps_per_epoch"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"tune.{name} is {getattr(self, name)}, expected 1 or more")
         if not 1 <= self.grace_epochs <= self.num_epochs:
             raise ValueError(
                 f"tune: expected 1 <= grace_epochs <= num_epochs, not {self.grace_epochs} "

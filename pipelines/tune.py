@@ -122,7 +122,7 @@ def _settings(base: TrainConfig, config: SearchConfig) -> Callable[[Point], dict
         "tokens": None,
         "judge": judge,
     }
-    short = replace(base, num_epochs=config.num_epochs)
+    short = replace(base, num_epochs=config.num_epochs, steps_per_epoch=config.steps_per_epoch)
     return lambda point: {**fixed, "config": space.settled(short, point)}
 
 
