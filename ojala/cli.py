@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from ojala import __version__
+from ojala.faults import TRACEBACK, sentence, traceback_is_wanted
 
 COMMANDS = {
     "simulate": ("ojala.sky.survey", "a simulated sky in the formats of DESI, J-PAS and Legacy"),
@@ -28,19 +29,24 @@ COMMANDS = {
 }
 """Module and one line of help of each sub-command."""
 
+SWITCH = "--traceback"
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``ojala``; returns the exit code.
 
-    What the user can put right (ValueError, OSError) is one sentence on stderr and exit code 1.
+    An error is one sentence on stderr and exit code 1, or with --traceback raised as it came.
     """
     # Threads that spin while they wait take ten times as long where other jobs share the cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     arguments = _parse(sys.argv[1:] if argv is None else list(argv))
     try:
         importlib.import_module(COMMANDS[arguments.command][0]).main(arguments)
-    except (ValueError, OSError) as error:
-        print(f"ojala {arguments.command}: {error}", file=sys.stderr)
+    except Exception as error:
+        if arguments.traceback or traceback_is_wanted():
+            raise
+        said = sentence(error, f"{SWITCH} or {TRACEBACK}=1")
+        print(f"ojala {arguments.command}: {said}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"ojala {arguments.command}: stopped", file=sys.stderr)
@@ -56,6 +62,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         epilog="ojala COMMAND --help shows what a command needs, with an example.",
     )
     parser.add_argument("--version", action="version", version=f"ojala {__version__}")
+    parser.set_defaults(traceback=False)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (module, summary) in COMMANDS.items():
         command = commands.add_parser(
@@ -63,6 +70,9 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         )
         if argv[:1] == [name]:
             importlib.import_module(module).add_arguments(command)
+            command.add_argument(
+                SWITCH, action="store_true", help="of an error show where it comes from"
+            )
     return parser.parse_args(argv)
 
 

@@ -21,17 +21,7 @@ from numpy.typing import NDArray
 
 from ojala.quantities import CLASSES
 from ojala.shards import Columns, column, read_table, shard_paths, spectype_codes
-
-FORMATS = {
-    ".csv": "ascii.csv",
-    ".ecsv": "ascii.ecsv",
-    ".fits": "fits",
-    ".fit": "fits",
-    ".vot": "votable",
-    ".votable": "votable",
-    ".xml": "votable",
-}
-"""Format of a label table by the suffix of its name."""
+from ojala.table_files import read_table_file
 
 KEYS = (("targetid", "survey", "program"), ("targetid",), ("tile_id", "number"))
 """What names a source, the first that both tables have."""
@@ -219,19 +209,7 @@ def _read(path: Path, quantity: str) -> Table:
         raise ValueError(f"{path}: no such table of labels")
     if path.is_dir() or path.suffix == ".parquet":
         return _from_parquet(path, quantity)
-    suffix = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
-    if suffix.lower() not in FORMATS:
-        raise ValueError(
-            f"{path}: expected a table of labels, {', '.join(FORMATS)} or .parquet, not {suffix!r}"
-        )
-    try:
-        table = Table.read(path, format=FORMATS[suffix.lower()])
-    except Exception as error:  # whatever a reader of someone's file may raise
-        said = " ".join(str(error).split())
-        raise ValueError(f"{path}: not a readable table ({said})") from None
-    if not isinstance(table, Table):
-        raise ValueError(f"{path}: not a table")
-    return table
+    return read_table_file(path)
 
 
 def _from_parquet(path: Path, quantity: str) -> Table:

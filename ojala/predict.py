@@ -188,8 +188,10 @@ def scaled_values(catalogue: Catalogue, scaling: Scaling, context: Sequence[str]
             "the catalogue has no column MAG_i: narrow bands are fluxes over that of i"
         )
     lengths = {len(values) for values in columns.values()}
-    if len(lengths) != 1 or lengths == {0}:
-        raise ValueError(f"the catalogue has no sources, or columns of different length: {lengths}")
+    if len(lengths) > 1:
+        raise ValueError(f"columns of the catalogue differ in length: {sorted(lengths)}")
+    if lengths <= {0}:
+        raise ValueError("the catalogue has no sources")
     values = np.full((lengths.pop(), len(vocabulary())), np.nan, dtype=np.float32)
     for token in context:
         index = _token_id(token) - 1
@@ -218,6 +220,8 @@ def _columns(catalogue: Catalogue) -> Mapping[str, NDArray[Any]]:
 def _scaled_column(
     columns: Mapping[str, NDArray[Any]], token: str, scaling: Scaling
 ) -> NDArray[np.floating[Any]]:
+    if np.ndim(columns[token]) != 1:
+        raise ValueError(f"column {token} holds several values in a row")
     if token in CATEGORICAL:
         codes = _codes(columns[token], token)
         return np.where(codes == NO_CODE, np.nan, codes)

@@ -6,13 +6,16 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from astropy.table import MaskedColumn, Table
 
 from ojala import bundle
 from ojala.derived import derived
-from ojala.label_table import FORMATS
 from ojala.predict import Predictor
+from ojala.quantities import observations
 from ojala.shards import columns_of, read_table
+from ojala.table_files import read_table_file, table_format, write_table_file
 from ojala.vac import vac_column
 from ojala.writing import written_whole
 
@@ -28,6 +31,8 @@ fluxes and luminosities need AUTO_iSDSS, the total i flux in 1e-19 erg/s/cm2/Ang
 
 PARQUET = ".parquet"
 
+_USED = {"AUTO_iSDSS"} | {name for token in observations() for name in (token, f"{token}_ERR")}
+
 
 def predicted(path: Path, predictor: Predictor, queries: list[str] | None = None) -> Table:
     """The catalogue of ``path`` with the answers as further columns, row by row.
@@ -36,7 +41,7 @@ def predicted(path: Path, predictor: Predictor, queries: list[str] | None = None
     that the catalogue already has.
     """
     catalogue = read_catalogue(path)
-    columns = {name: _plain(catalogue[name]) for name in catalogue.colnames}
+    columns = {name: _plain(catalogue[name]) for name in catalogue.colnames if name in _USED}
     try:
         answers = predictor.predict(columns, queries)
     except ValueError as error:
@@ -60,25 +65,38 @@ def read_catalogue(path: Path) -> Table:
         raise ValueError(f"{path}: no such catalogue")
     if path.is_dir() or path.suffix == PARQUET:
         return Table(columns_of(read_table(path)))
-    try:
-        table = Table.read(path, format=_format(path), **_first_table(path))
-    except (OSError, ValueError, TypeError, IndexError) as error:
-        raise ValueError(f"{path}: not a readable table ({' '.join(str(error).split())})") from None
-    return table
+    return read_table_file(path)
 
 
 def write_catalogue(table: Table, path: Path) -> None:
     """Write a table in the format of the path's suffix, whole or not at all."""
-    if path.suffix == PARQUET:
-        with written_whole(path) as partial:
-            table.to_pandas().to_parquet(partial, index=False)
+    if path.suffix != PARQUET:
+        write_table_file(table, path)
         return
-    file_format = _format(path)
-    for name in table.colnames:
-        if table[name].dtype == np.int8:  # FITS has no such type: astropy would write true or false
-            table[name] = table[name].astype(np.int16)
+    arrays = [_arrow(table[name]) for name in table.colnames]
+    fields = [
+        pa.field(name, array.type, metadata=_meaning(table[name]))
+        for name, array in zip(table.colnames, arrays, strict=True)
+    ]
     with written_whole(path) as partial:
-        table.write(partial, format=file_format)
+        pq.write_table(pa.table(arrays, schema=pa.schema(fields)), partial)
+
+
+def _arrow(column: MaskedColumn) -> pa.Array:
+    """A column for Parquet: masked is null, several values in a row are a list."""
+    values = np.ma.getdata(column)
+    if values.dtype.kind == "S":
+        values = np.char.decode(values, "utf-8")
+    if values.ndim > 1:
+        return pa.array(values.reshape(len(values), -1).tolist())
+    if values.dtype.kind in "iufb":
+        values = values.astype(values.dtype.newbyteorder("="), copy=False)
+    return pa.array(values, mask=np.ma.getmaskarray(np.ma.asarray(column)))
+
+
+def _meaning(column: MaskedColumn) -> dict[str, str]:
+    said = {"unit": column.unit, "description": column.description}
+    return {name: str(text) for name, text in said.items() if text}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -95,7 +113,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> None:
     """Run ``ojala predict``."""
     if arguments.out.suffix != PARQUET:
-        _format(arguments.out)
+        table_format(arguments.out)
     predictor = Predictor(bundle.load(arguments.bundle))
     queries = arguments.queries.split(",") if arguments.queries else None
     table = predicted(arguments.catalogue, predictor, queries)
@@ -107,12 +125,14 @@ def _plain(column: MaskedColumn) -> np.ndarray:
     """A column's values; empty cells are NaN, or an empty name."""
     values = np.asarray(column)
     empty = np.ma.getmaskarray(np.ma.asarray(column))
+    if values.dtype.kind == "O":
+        empty = empty | np.array([value is None for value in values], dtype=bool)
+    if empty.all():
+        return np.full(values.shape, np.nan)
     if values.dtype.kind in "SUO":
         text = np.array([v.decode() if isinstance(v, bytes) else str(v) for v in values], object)
         return np.where(empty, "", text)
-    if values.dtype.kind in "iub" and not empty.any():
-        return values
-    return np.where(empty, np.nan, values.astype(values.dtype.newbyteorder("="), copy=False))
+    return np.where(empty, np.nan, values) if empty.any() else values
 
 
 def _describe(table: Table, name: str) -> None:
@@ -123,14 +143,3 @@ def _describe(table: Table, name: str) -> None:
         return
     table[name].unit = column.unit or None
     table[name].description = column.description
-
-
-def _format(path: Path) -> str:
-    if path.suffix not in FORMATS:
-        known = ", ".join([*FORMATS, PARQUET])
-        raise ValueError(f"{path}: expected a name that ends in one of {known}")
-    return FORMATS[path.suffix]
-
-
-def _first_table(path: Path) -> dict[str, int]:
-    return {"hdu": 1} if FORMATS[path.suffix] == "fits" else {}

@@ -177,23 +177,29 @@ def read_table(path: str | Path, columns: Sequence[str] | None = None) -> pa.Tab
 
     Raises ValueError naming the file and the column that is missing, or the wrong class code.
     """
-    tables = []
-    for shard in shard_paths(path):
-        try:
-            names = pq.read_schema(shard).names
-        except (pa.ArrowInvalid, OSError) as error:
-            raise ValueError(f"{shard}: not a readable Parquet file ({error})") from None
-        absent = [name for name in columns or () if name not in names]
-        if absent:
-            raise ValueError(f"{shard}: column {absent[0]!r} is missing")
-        tables.append(pq.read_table(shard, columns=list(columns) if columns else None))
-    table = pa.concat_tables(tables)
+    tables = [_read_shard(shard, columns) for shard in shard_paths(path)]
+    try:
+        table = pa.concat_tables(tables)
+    except pa.ArrowException as error:
+        raise ValueError(f"{path}: its shards do not have the same columns ({error})") from None
     for token in set(table.column_names) & set(CATEGORICAL):
         try:
             check_codes(column(table, token), token)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
     return table
+
+
+def _read_shard(shard: Path, columns: Sequence[str] | None) -> pa.Table:
+    try:
+        names = pq.read_schema(shard).names
+        for name in columns or names:
+            if names.count(name) != 1:
+                fault = "there twice" if name in names else "missing"
+                raise ValueError(f"{shard}: column {name!r} is {fault}")
+        return pq.read_table(shard, columns=list(columns) if columns else None)
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"{shard}: not a readable Parquet file ({error})") from None
 
 
 def column(table: pa.Table, name: str) -> NDArray[Any]:

@@ -22,6 +22,7 @@ from astropy.table import Table
 
 from ojala.bands import bands
 from ojala.shards import Columns
+from ojala.units import standard_text
 from ojala.writing import written_whole
 
 ERROR_SUFFIX = "_ERR"
@@ -144,7 +145,12 @@ def _hdu(
     columns: Columns, described: list[VacColumn], provenance: Mapping[str, str]
 ) -> fits.BinTableHDU:
     fits_columns = [
-        fits.Column(name=column.name, array=values, format=_fits_format(values), unit=column.unit)
+        fits.Column(
+            name=column.name,
+            array=values,
+            format=_fits_format(values),
+            unit=standard_text(column.unit),
+        )
         for column, values in zip(described, map(_plain, columns.values()), strict=True)
     ]
     hdu = fits.BinTableHDU.from_columns(fits_columns, name="OJALA_VAC")

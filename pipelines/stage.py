@@ -8,16 +8,22 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ojala.faults import sentence, traceback_is_wanted
 from ojala.writing import written_whole
 from pipelines import paths
 
 
 def run(stage: Callable[[], None]) -> None:
-    """Run a stage as a command: what the user can put right is one sentence and exit code 1."""
+    """Run a stage as a command: an error is one sentence and exit code 1.
+
+    With OJALA_TRACEBACK=1 in the environment it is raised as it came.
+    """
     try:
         stage()
-    except (ValueError, OSError) as error:
-        sys.exit(f"{stage.__name__}: {error}")
+    except Exception as error:
+        if traceback_is_wanted():
+            raise
+        sys.exit(f"{stage.__name__}: {sentence(error)}")
     except KeyboardInterrupt:
         sys.exit(130)
 

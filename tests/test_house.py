@@ -135,6 +135,7 @@ def tables_read_by(path):
 CARRIERS = {
     ROOT / name
     for name in (
+        "ojala/faults.py",
         "ojala/writing.py",
         "pipelines/cluster.py",
         "pipelines/digests.py",

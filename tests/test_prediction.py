@@ -1,6 +1,11 @@
 """``ojala predict``: the Predictor's answers, whatever the format that the catalogue comes in."""
 
+import warnings
+from datetime import date
+
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from astropy.table import Table
@@ -8,13 +13,13 @@ from toy_sky import toy_table
 
 from ojala import bundle
 from ojala.cli import main
-from ojala.label_table import FORMATS
 from ojala.model.ojala import Ojala
 from ojala.model.presets import preset
 from ojala.predict import Predictor
 from ojala.prediction import read_catalogue
 from ojala.resident import measured_scaling
 from ojala.shards import columns_of
+from ojala.table_files import FORMATS
 
 NAMES = ["targetid", "MAG_i", "MAG_G", "J0500", "J0660", "J0660_ERR", "J0820", "MORPHTYPE"]
 
@@ -75,6 +80,70 @@ def refused(arguments, capsys, *words):
     assert error.count("\n") == 1
     for word in words:
         assert word in error
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"MAG_i": []}, "the catalogue has no sources"),
+        ({"MAG_i": ["a", "b"]}, "column MAG_i is not a column of numbers"),
+        ({"MAG_i": [[20.0, 21.0], [19.0]]}, "column MAG_i is not a column of numbers"),
+        ({"MAG_i": [20.0, None]}, "row 1 of the catalogue has no MAG_i"),
+        ({"MAG_i": [20.0, 99.0]}, "column MAG_i, row 1: 99 is not an AB magnitude"),
+        ({"MAG_i": [20.0], "J0500": [None]}, None),
+        ({"MAG_i": [20], "night": [date(2026, 1, 1)], "seen": [True]}, None),
+    ],
+)
+def test_columns_that_make_no_sense_are_said(model, tmp_path, capsys, columns, said):
+    path, out = tmp_path / "in.parquet", tmp_path / "out.parquet"
+    pq.write_table(pa.table(columns), path)
+    asked = [path, "--bundle", model, "--out", out]
+    if said:
+        refused(asked, capsys, f"{path}: {said}")
+        assert not out.exists()
+    else:
+        assert main(["predict", *map(str, asked)]) == 0
+        assert pq.read_table(out).select(list(columns)).to_pydict()["MAG_i"] == [20]
+
+
+def test_a_column_that_is_there_twice_is_said(model, tmp_path, capsys):
+    path, out = tmp_path / "in.parquet", tmp_path / "out.fits"
+    pq.write_table(pa.table([pa.array([20.0]), pa.array([21.0])], names=["MAG_i", "MAG_i"]), path)
+    refused([path, "--bundle", model, "--out", out], capsys, "column 'MAG_i' is there twice")
+    vector = tmp_path / "in.fits"
+    Table({"MAG_i": np.full((2, 3), 20.0)}).write(vector)
+    refused([vector, "--bundle", model, "--out", out], capsys, "MAG_i holds several values in a")
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("suffix", ["fits", "vot", "ecsv"])
+def test_answers_have_units_and_no_warning_is_shown(model, sky, tmp_path, suffix):
+    path, out = tmp_path / "in.fits", tmp_path / f"out.{suffix}"
+    sky.write(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert main(["predict", str(path), "--bundle", str(model), "--out", str(out)]) == 0
+        answers = read_catalogue(out)
+    units = {name: str(answers[name].unit) for name in ("LOGM", "LOGSFR", "FEH", "TEFF_ERR")}
+    assert units == {
+        "LOGM": "dex(solMass)",
+        "LOGSFR": "dex(solMass / yr)",
+        "FEH": "dex",
+        "TEFF_ERR": "K",
+    }
+
+
+def test_parquet_keeps_arrays_names_and_meanings(model, tmp_path):
+    path, out = tmp_path / "in.fits", tmp_path / "out.parquet"
+    Table(
+        {"MAG_i": [20.0, 19.0], "MORPHTYPE": ["PSF", "EXP"], "flux": [[1.0, 2.0], [3.0, 4.0]]}
+    ).write(path)
+    assert main(["predict", str(path), "--bundle", str(model), "--out", str(out)]) == 0
+    table = pq.read_table(out)
+    assert table["flux"].to_pylist() == [[1.0, 2.0], [3.0, 4.0]]
+    assert table["MORPHTYPE"].to_pylist() == ["PSF", "EXP"]
+    said = table.schema.field("LOGM").metadata
+    assert said[b"unit"] == b"dex(solMass)" and b"stellar mass" in said[b"description"]
 
 
 def test_bad_catalogues_are_one_sentence_and_nothing_is_written(model, sky, tmp_path, capsys):

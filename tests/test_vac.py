@@ -75,7 +75,7 @@ def test_a_column_that_is_not_the_catalogues_own_brings_its_meaning(tmp_path):
     write_vac(tmp_path, columns, PROVENANCE, [mass])
     header = fits.getheader(tmp_path / "ojala_vac.fits", 1)
     assert [header[f"{card}8"] for card in ("TUNIT", "TUCD", "TCOMM")] == [
-        "dex(solMass)",
+        "log(solMass)",
         "phys.mass",
         "virial",
     ]

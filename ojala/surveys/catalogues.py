@@ -69,7 +69,7 @@ class Catalogue:
                 raise ValueError(f"{self.path}: column {name} is missing")
         first_row = 0
         for block in self._readable([self.names[name] for name in wanted], rows_per_block):
-            columns = {name: block[self.names[name]] for name in scalars}
+            columns = {name: self._scalar(name, block) for name in scalars}
             for name, parts in stored.items():
                 columns[name] = self._array(name, parts, block, elements, first_row)
             yield first_row, columns
@@ -90,6 +90,12 @@ class Catalogue:
         if not parts:
             raise ValueError(f"{self.path}: column {name} is missing")
         return parts
+
+    def _scalar(self, name: str, block: Columns) -> NDArray[Any]:
+        values = block[self.names[name]]
+        if values.ndim != 1:
+            raise ValueError(f"{self.path}: column {name} holds several values in a row")
+        return values
 
     def _array(
         self,

@@ -14,8 +14,11 @@ def rectangle(values: NDArray[Any], num_elements: int, where: str, first_row: in
     """Rows as a matrix, whether they are that already, sequences, or text of numbers.
 
     where: file and column, for messages; first_row: row number of the first value in its file
-    Raises ValueError for text that is not numbers and for rows of different length.
+    Raises ValueError for text that is not numbers, for rows of different length and for cells
+    that hold matrices.
     """
+    if values.ndim > 2:
+        raise ValueError(f"{where} holds arrays of {values.ndim - 1} dimensions, expected one")
     if values.ndim == 2:
         return values
     rows = [_row(value, f"{where}, row {first_row + k}") for k, value in enumerate(values)]

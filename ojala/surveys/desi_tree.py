@@ -60,7 +60,8 @@ def catalogues(directory: str | Path) -> dict[str, list[Path]]:
 def _named(directory: str | Path, pattern: str) -> list[Path]:
     root = Path(directory)
     if not root.is_dir():
-        raise ValueError(f"{directory}: no such directory")
+        fault = "not a directory" if root.exists() else "no such directory"
+        raise ValueError(f"{directory}: {fault}")
     return sorted(path for path in root.rglob(pattern) if path.is_file())
 
 

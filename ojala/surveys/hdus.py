@@ -26,6 +26,11 @@ Formats = Mapping[str, tuple[str, str | None]]
 """FITS format and unit of a table's columns by name."""
 
 _BYTES = {"L": "i1", "B": "u1", "I": ">i2", "J": ">i4", "K": ">i8", "E": ">f4", "D": ">f8"}
+_TEXT = {
+    *("MORPHTYPE", "OBJTYPE", "PHOTSYS", "PROGRAM", "RR_SPECTYPE", "SPECTYPE", "SUBTYPE", "SURVEY"),
+}
+"""Columns of DESI's tables that hold text; in all others that are read there is one number."""
+
 _ROWS_AT_ONCE = 65_536
 _OTHERS = {"X": 1, "C": 8, "M": 16, "P": 8, "Q": 16}  # widths of formats that are never read
 
@@ -80,16 +85,20 @@ def read_columns(
 
     optional: columns that are left out where the table lacks them.
 
-    Raises ValueError naming the file, the HDU and the column that is missing.
+    Raises ValueError naming the file, the HDU and the column that is missing, or that holds text
+    or arrays in place of numbers.
     """
     cards = dict(hdu.header)
-    layout = _row_layout(cards, f"{path}: HDU {hdu.name}")
+    where = f"{path}: HDU {hdu.name}"
+    layout = _row_layout(cards, where)
     fields = layout.names or ()
     absent = [name for name in names if name not in fields]
     if absent:
-        raise ValueError(f"{path}: HDU {hdu.name} lacks column {absent[0]}")
+        raise ValueError(f"{where} lacks column {absent[0]}")
     table = _mapped(path, layout, hdu.fileinfo()["datLoc"], cards["NAXIS2"])
     wanted = [*names, *(name for name in optional if name in fields)]
+    for name in wanted:
+        _check_cell(layout[name], name, where)
     picked = np.arange(len(table))[slice(None) if rows is None else rows]
     # Row blocks: each page of a table wider than memory is visited once, not once per column.
     blocks = [picked[i : i + _ROWS_AT_ONCE] for i in range(0, len(picked), _ROWS_AT_ONCE)]
@@ -170,6 +179,14 @@ def _cell(repeat: int, kind: str) -> Any:
         return f"V{-(-repeat // 8)}"
     base = _BYTES.get(kind, f"V{_OTHERS.get(kind, 0)}")
     return base if repeat == 1 else (base, (repeat,))
+
+
+def _check_cell(cell: np.dtype[Any], name: str, where: str) -> None:
+    if cell.shape:
+        raise ValueError(f"{where}, column {name} holds several values in a row")
+    if (cell.kind == "S") != (name in _TEXT):
+        expected = "text" if name in _TEXT else "numbers"
+        raise ValueError(f"{where}, column {name} does not hold {expected}")
 
 
 def _native(values: NDArray[Any], form: str, zero: float) -> NDArray[Any]:

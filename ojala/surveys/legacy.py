@@ -59,18 +59,25 @@ class Sweep:
 def read_sweep(path: str | Path, *, rows_per_block: int = 100_000) -> Sweep:
     """The magnitudes and morphologies of a sweep-like table (FITS, VOTable, CSV or Parquet).
 
-    Sources of type DUP are left out: they repeat a source that Gaia and Tractor both hold.
-    Raises ValueError naming the file and the column that is missing.
+    Sources of type DUP are left out: they repeat a source that Gaia and Tractor both hold; so are
+    those without a position.
+    Raises ValueError naming the file and the column that is missing, or a file whose sources have
+    no positions.
     """
+    num_rows = 0
     vectors, blocks = [np.empty((0, 3))], [_magnitudes(_no_sources())]
     columns = [name.lower() for name in ("RA", "DEC", "TYPE", *_flux_columns())]
     for _, block in open_catalogue(path).blocks(columns, rows_per_block=rows_per_block):
         block = {name.upper(): values for name, values in block.items()}
         block["TYPE"] = _texts(block["TYPE"])
-        kept = block["TYPE"] != "DUP"
-        block = {name: values[kept] for name, values in block.items()}
-        vectors.append(unit_vectors(number(block["RA"]), number(block["DEC"])))
-        blocks.append(_magnitudes(block))
+        directions = unit_vectors(number(block["RA"]), number(block["DEC"]))
+        single = block["TYPE"] != "DUP"
+        kept = single & np.isfinite(directions).all(axis=1)
+        num_rows += int(single.sum())
+        vectors.append(directions[kept])
+        blocks.append(_magnitudes({name: values[kept] for name, values in block.items()}))
+    if num_rows and not any(map(len, vectors)):
+        raise ValueError(f"{path}: no source has a position in columns RA and DEC")
     return Sweep(
         tree=cKDTree(np.concatenate(vectors)),
         columns={name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]},

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.table import Table
 from desi_survey import fibermap_of, flat_arms, real_files, redshifts_of, write_pair
 
 from ojala.surveys.arms import ARMS, FIRST, WAVE, check_grid, merge_arms, split_arms
@@ -260,3 +261,27 @@ def test_the_writer_knows_its_columns(tmp_path):
     with pytest.raises(ValueError, match="wavelengths are not 3600"):
         write_coadd(path, targetid=IDS, fibermap=fibermap_of(IDS, [20] * 3), arms=arms, **group)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("hdu", "name", "values", "said"),
+    [
+        ("FIBERMAP", "TARGETID", ["a", "b", "c"], "column TARGETID does not hold numbers"),
+        ("FIBERMAP", "EBV", np.ones((3, 2)), "column EBV holds several values in a row"),
+        ("FIBERMAP", "OBJTYPE", np.ones(3), "column OBJTYPE does not hold text"),
+        ("REDSHIFTS", "Z", ["a", "b", "c"], "column Z does not hold numbers"),
+    ],
+)
+def test_a_column_of_the_wrong_kind_is_named(tmp_path, hdu, name, values, said):
+    path = write_pair(tmp_path, IDS)
+    if hdu == "REDSHIFTS":
+        path = path.with_name("redrock-main-dark-7.fits")
+    with fits.open(path, memmap=False) as hdus:
+        table = Table(hdus[hdu].data)
+        table[name] = values
+        hdus[hdu] = fits.BinTableHDU(table, name=hdu)
+        hdus.writeto(path, overwrite=True)
+    read = read_redrock if hdu == "REDSHIFTS" else read_coadd
+    with pytest.raises(ValueError, match=said) as caught:
+        read(path)
+    assert str(caught.value).startswith(f"{path}: HDU {hdu}, ")

@@ -274,9 +274,19 @@ def with_short_arrays(table: Table) -> None:
     table[MAG.upper()] = table[MAG.upper()][:, :54]
 
 
+def with_arrays_of_keys(table: Table) -> None:
+    table["NUMBER"] = np.stack([table["NUMBER"]] * 2, axis=1)
+
+
+def with_matrices(table: Table) -> None:
+    table[MAG.upper()] = np.stack([table[MAG.upper()]] * 2, axis=2)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        (with_arrays_of_keys, "column number holds several values in a row"),
+        (with_matrices, f"column {MAG} holds arrays of 2 dimensions, expected one"),
         (as_sixty_filters, "a miniJPAS table of 60 filters"),
         (as_fluxes, f"column {MAG}, row 0, .* expected an AB magnitude"),
         (in_jansky, f"column {MAG} is in Jy, expected AB magnitudes"),

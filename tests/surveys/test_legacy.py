@@ -99,3 +99,15 @@ def test_a_column_that_is_missing_is_named(sweep: Path, tmp_path: Path):
     with pytest.raises(ValueError, match="column TYPE is missing"):
         write_sweep(tmp_path / "bad.fits", columns)
     assert not (tmp_path / "bad.fits").exists()
+
+
+def test_sources_without_a_position_are_left_out_and_a_table_of_none_is_refused(tmp_path: Path):
+    path = tmp_path / "sweep.fits"
+    write_sweep(path, make_sweep([10.0, np.nan, 11.0], [0.0, 0.0, 1.0]))
+    assert len(read_sweep(path)) == 2
+    write_sweep(path, make_sweep([np.nan], [np.nan]))
+    with pytest.raises(ValueError, match=r"sweep\.fits: no source has a position in columns RA"):
+        read_sweep(path)
+    duplicates = make_sweep([10.0], [0.0]) | {"TYPE": np.array(["DUP"])}
+    write_sweep(path, duplicates)
+    assert len(read_sweep(path)) == 0
