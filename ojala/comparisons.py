@@ -36,6 +36,7 @@ LINE_REDSHIFT_LIMIT = {
     "OIII_5007_EW": HBETA_LIMIT,
     "HBETA_CONT": HBETA_LIMIT,
 }
+ANN_LIMIT = 0.35  # redshift of the galaxies that the networks of 2021 are compared on, App. D
 LINE_RATIOS = {
     "NII_HALPHA": ("NII_6584_EW", "HALPHA_6562_EW"),
     "OIII_HBETA": ("OIII_5007_EW", "HBETA_4861_EW"),

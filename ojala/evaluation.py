@@ -16,6 +16,7 @@ from ojala.bands import narrow_bands
 from ojala.calibration import calibration_of
 from ojala.classification import class_calibration, confusion, scores_of_counts
 from ojala.comparisons import (
+    ANN_LIMIT,
     HOST,
     LINE_RATIOS,
     LINES,
@@ -36,7 +37,7 @@ from ojala.quantities import CLASSES
 from ojala.shards import Columns
 
 TABLE_1 = (*LINES, *LINE_RATIOS)
-"""What is scored again with the bands hidden that hold lines."""
+"""What is scored again with the bands hidden that hold lines, and of nearby galaxies alone."""
 
 
 def scores(
@@ -70,6 +71,7 @@ def scores(
             for name in TRAYS
         },
         "lines_hidden": lines_hidden(predictions["lines_hidden"], truth, config),
+        "nearby": nearby(predicted, truth, config),
         "BB_zspec": control(predictions["BB_zspec"], truth, config),
     }
     result["galaxy"]["bpt"] = bpt_scores(predicted, truth, limit, config.min_objects)
@@ -95,6 +97,16 @@ def quantity_scores(
 def lines_hidden(predicted: Columns, truth: Columns, config: EvaluateConfig) -> dict[str, Any]:
     """Table 1, right: lines from the continuum alone, the bands that hold them being hidden."""
     galaxies = quantity_scores(predicted, truth, config)["galaxy"]
+    return {"galaxy": {token: galaxies[token] for token in TABLE_1}}
+
+
+def nearby(predicted: Columns, truth: Columns, config: EvaluateConfig) -> dict[str, Any]:
+    """Table 4: lines of galaxies with z < 0.35, all that the networks of 2021 answer for."""
+    near = np.flatnonzero(truth["z"] < ANN_LIMIT)
+    given, true = (
+        {name: values[near] for name, values in columns.items()} for columns in (predicted, truth)
+    )
+    galaxies = quantity_scores(given, true, config)["galaxy"]
     return {"galaxy": {token: galaxies[token] for token in TABLE_1}}
 
 
@@ -135,7 +147,11 @@ def missing_bands(
 def calibration(predicted: Columns, truth: Columns, config: EvaluateConfig) -> dict[str, Any]:
     """Whether errors and probabilities are honest, by class and quantity."""
     bright = brighter_than(truth, config.faint_limit)
-    result = {"class": class_calibration(predicted, truth, bright, config.min_objects)}
+    everyone = np.ones(len(bright), dtype=bool)
+    result = {
+        name: class_calibration(predicted, truth, selected, config.min_objects)
+        for name, selected in (("class", bright), ("class_all_magnitudes", everyone))
+    }
     for name, of_class in stated(predicted, truth, faint_limit=config.faint_limit).items():
         result[name] = {
             token: calibration_of(compared.residual, compared.residual_sigma, config.min_objects)

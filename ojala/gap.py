@@ -55,7 +55,8 @@ def residual_gaps(real: Comparison, synth: Comparison, config: EvaluateConfig) -
         return [[of_set[name] for of_set in found] for name in names]
 
     enough = pairs.sum() >= config.min_objects
-    return _entries(names, measures, int(pairs.sum()), config) if enough else _none(names)
+    number = int(pairs.sum())
+    return _entries(names, measures, number, config) if enough else _none(names, number)
 
 
 def class_gaps(real: Pair, synth: Pair, config: EvaluateConfig) -> dict[str, Any]:
@@ -73,7 +74,7 @@ def class_gaps(real: Pair, synth: Pair, config: EvaluateConfig) -> dict[str, Any
         return [*f1.T, f1.mean(axis=1)]
 
     enough = np.all(np.bincount(true, minlength=len(CLASSES)) >= config.min_objects)
-    return _entries(names, measures, len(true), config) if enough else _none(names)
+    return _entries(names, measures, len(true), config) if enough else _none(names, len(true))
 
 
 def _entries(
@@ -102,5 +103,5 @@ def _entries(
     }
 
 
-def _none(names: list[str]) -> dict[str, Any]:
-    return {name: {"difference": NOT_ENOUGH} for name in names}
+def _none(names: list[str], num_sources: int) -> dict[str, Any]:
+    return {name: {"num_sources": num_sources, "difference": NOT_ENOUGH} for name in names}

@@ -38,12 +38,13 @@ def classes(found: Evaluated) -> str:
 
 
 def lines(found: Evaluated) -> str:
-    """Tables 1-3 of the paper."""
+    """Tables 1-4 of the paper."""
     return (
         side_by_side(found, "table_1_full", "Table 1: lines from all photometry")
         + side_by_side(found, "table_1_hidden", "Table 1: bands that hold the lines hidden")
         + side_by_side(found, "table_2", "Table 2: types of the BPT diagram, balanced")
         + side_by_side(found, "table_3", "Table 3: types of the WHAN diagram, balanced, no LINERs")
+        + side_by_side(found, "table_4", "Table 4: lines of galaxies with z < 0.35")
     )
 
 
@@ -160,7 +161,7 @@ def gaps(found: Evaluated) -> str:
         for measure, entry in measures.items()
     ]
     of_classes = [
-        (name.replace("_f1", ", F1"), *_gap(entry)) for name, entry in found.gaps["class"].items()
+        (name.replace("_f1", " F1"), *_gap(entry)) for name, entry in found.gaps["class"].items()
     ]
     head = ("", "N", f"{REAL} (68 % interval)", SYNTH, "Difference", "95 % interval")
     return table(head, of_classes + rows, "The same sources in both sets")
@@ -168,7 +169,7 @@ def gaps(found: Evaluated) -> str:
 
 def _gap(entry: Mapping[str, Any]) -> tuple[Any, ...]:
     if entry["difference"] == NOT_ENOUGH:
-        return "", NOT_ENOUGH, "", "", ""
+        return entry["num_sources"], NOT_ENOUGH, "", "", ""
     real, low, high = (digits(entry[key]) for key in ("real", "real_low", "real_high"))
     difference, least, most = (digits(entry[key], 2, "+") for key in ("difference", "low", "high"))
     return (

@@ -1,8 +1,8 @@
 """Peers on the same rows: python -m benchmarks.peers --mocks data/weights --test data/crossmatch.
 
 Trains each peer on the split "train" of the training table and scores it on both matched test sets
-with the functions that score OJALA. Writes the report as JSON and its tables as Markdown beside it.
-Times are seconds of processor time of one thread.
+with the functions that score OJALA. Writes the report as JSON and its tables as Markdown beside it,
+after each peer. Times are seconds of processor time of one thread.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import argparse
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from pipelines import params
 
 PEERS = {
     "lightgbm": "boosting.Boosting",
+    "catboost": "catboosting.CatBoosting",
     "flexzboost": "flexzboost.FlexZBoost",
     "eazy": "template_fit.TemplateFit",
     "knn": "neighbours.Neighbours",
@@ -39,51 +40,79 @@ PEERS = {
 }
 """Module and class of each peer."""
 
+ORDER = ("OJALA", "LightGBM", "CatBoost", "FlexZBoost", "eazy", "kNN", "ANN of 2021")
+"""Columns of the table."""
+
 
 def main() -> None:
     """The command."""
     args = _arguments()
     train = training_rows(args.mocks, args.num_train)
     tests, config = test_sets(args.test), params.section("evaluate", EvaluateConfig)
-    with threadpool_limits(1):
-        peers = of_bundle(args.bundle, tests, config) if args.bundle else {}
-        peers |= compare(args.only, train, tests, config)
     report = {
         "num_train": len(train["z"]),
         "num_test": {name: len(truth["z"]) for name, truth in tests.items()},
         "faint_limit": config.faint_limit,
-        "peers": peers,
     }
     out = Path(args.out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with written_whole(out) as partial:
-        partial.write_text(json.dumps(without_nan(report), indent=1) + "\n")
-    with written_whole(out.with_suffix(".md")) as partial:
-        partial.write_text(markdown(without_nan(report)))
+    found = kept(out, report) if args.keep else {}
+    with threadpool_limits(1):
+        for name, entry in reports(args, train, tests, config):
+            found[name] = entry
+            write(out, report | {"peers": in_order(found)})
     print(f"{out} and {out.with_suffix('.md')}")
 
 
-def of_bundle(directory: str, tests: dict[str, Columns], config: EvaluateConfig) -> dict[str, Any]:
-    """OJALA's own report, by its name."""
-    itself = import_module("benchmarks.peers.ojala_itself").Itself.of_bundle(directory)
-    return {itself.name: itself.provenance() | scoring.answered(itself, tests, config)}
+def reports(
+    args: argparse.Namespace, train: Columns, tests: dict[str, Columns], config: EvaluateConfig
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Name and report of the bundle, where there is one, and of each peer."""
+    if args.bundle:
+        itself = import_module("benchmarks.peers.ojala_itself").Itself.of_bundle(args.bundle)
+        yield itself.name, itself.provenance() | scoring.answered(itself, tests, config)
+    yield from compare(args.only, train, tests, config)
 
 
 def compare(
     names: Sequence[str], train: Columns, tests: dict[str, Columns], config: EvaluateConfig
-) -> dict[str, Any]:
-    """Reports of the peers by name; one whose packages are missing is left out, and said so."""
-    reports: dict[str, Any] = {}
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Name and report of each peer; one whose packages are missing is left out, and said so."""
     for name in names:
         try:
             peer = made(name)
         except ImportError as error:
             print(f"{name} is left out: {error}", file=sys.stderr)
             continue
-        reports[peer.name] = scoring.report(peer, train, tests, config)
-        seconds, rate = (reports[peer.name][key] for key in ("train_seconds", "objects_per_second"))
+        report = scoring.report(peer, train, tests, config)
+        seconds, rate = report["train_seconds"], report["objects_per_second"]
         print(f"{peer.name}: trained in {seconds:.1f} s, {rate:.0f} objects/s", file=sys.stderr)
-    return reports
+        yield peer.name, report
+
+
+def kept(out: Path, report: dict[str, Any]) -> dict[str, Any]:
+    """Peers of an earlier report. Raises ValueError if it is of other numbers of sources."""
+    if not out.exists():
+        return {}
+    earlier: dict[str, Any] = json.loads(out.read_text())
+    for key, value in report.items():
+        if earlier[key] != value:
+            raise ValueError(f"{out}: {key} is {earlier[key]}, expected {value}; drop --keep")
+    peers: dict[str, Any] = earlier["peers"]
+    return peers
+
+
+def in_order(found: dict[str, Any]) -> dict[str, Any]:
+    """The same in the order of the table, whatever ran first."""
+    return {name: found[name] for name in ORDER if name in found}
+
+
+def write(out: Path, report: dict[str, Any]) -> None:
+    """The report as JSON, and its tables as Markdown beside it."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with written_whole(out) as partial:
+        partial.write_text(json.dumps(without_nan(report), indent=1) + "\n")
+    with written_whole(out.with_suffix(".md")) as partial:
+        partial.write_text(markdown(without_nan(report)))
 
 
 def made(name: str) -> scoring.Peer:
@@ -127,6 +156,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--out", default="reports/peers.json")
     parser.add_argument("--bundle", help="a trained bundle, to stand beside its peers")
     parser.add_argument("--num-train", type=int, help="train on so many sources alone")
+    parser.add_argument("--keep", action="store_true", help="what --out has of other peers stays")
     parser.add_argument("--only", nargs="+", choices=PEERS, default=list(PEERS))
     return parser.parse_args()
 

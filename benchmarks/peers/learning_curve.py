@@ -59,7 +59,7 @@ def _points(
     for num_train in args.num_train:
         train = training_rows(args.mocks, num_train)
         size = {"num_train": len(train["z"])}
-        for name, report in compare(args.peers, train, tests, config).items():
+        for name, report in compare(args.peers, train, tests, config):
             yield size | {"peer": name} | report
         for num_epochs, layout in product(args.num_epochs, args.preset):
             chosen = replace(settings, num_epochs=num_epochs, preset=layout)

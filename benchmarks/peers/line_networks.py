@@ -16,8 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPRegressor
 
 from benchmarks.peers import answers, features
-from benchmarks.peers.scoring import NEARBY
-from ojala.comparisons import LINES
+from ojala.comparisons import ANN_LIMIT, LINES
 from ojala.shards import Columns
 
 NUM_BINS = 7
@@ -70,13 +69,13 @@ class LineNetworks:
 
 def bins() -> list[tuple[float, float]]:
     """Lower and upper redshift of each network."""
-    edges = np.linspace(0, NEARBY, NUM_BINS + 1)
+    edges = np.linspace(0, ANN_LIMIT, NUM_BINS + 1)
     return list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
 
 
 def strong_emitters(train: Columns) -> np.ndarray:
     """Galaxies within reach whose four lines all stand out of their errors."""
-    strong = (train["z"] > 0) & (train["z"] < NEARBY + OVERLAP)
+    strong = (train["z"] > 0) & (train["z"] < ANN_LIMIT + OVERLAP)
     for token in LINES:
         with np.errstate(invalid="ignore"):
             strong &= train[token] > MIN_SNR * np.maximum(train[f"{token}_ERR"], 0)

@@ -11,13 +11,10 @@ import numpy as np
 
 from benchmarks.peers import features
 from ojala.classification import confusion, scores_of_counts
-from ojala.comparisons import LINE_RATIOS, LINES, brighter_than
+from ojala.comparisons import brighter_than
 from ojala.evaluate_config import EvaluateConfig
-from ojala.evaluation import calibration, quantity_scores
+from ojala.evaluation import calibration, nearby, quantity_scores
 from ojala.shards import Columns
-
-NEARBY = 0.35
-"""Redshift below which all four lines lie in the narrow bands: the sample of the 2021 networks."""
 
 
 class Peer(Protocol):
@@ -82,15 +79,9 @@ def accuracy(predicted: Columns, truth: Columns, config: EvaluateConfig) -> dict
     everyone = predicted | {"LOGSFR_ERR": np.zeros(len(truth["z"]))}
     bright = brighter_than(truth, config.faint_limit)
     counts = confusion(predicted, truth, bright)
-    near = truth["z"] < NEARBY
-    nearby = quantity_scores(_rows(everyone, near), _rows(truth, near), config)["galaxy"]
     return {
         "class": scores_of_counts(counts, config.min_objects),
         **quantity_scores(everyone, truth, config),
-        "nearby": {token: nearby[token] for token in (*LINES, *LINE_RATIOS)},
+        "nearby": nearby(everyone, truth, config),
         "calibration": calibration(predicted, truth, config),
     }
-
-
-def _rows(columns: Columns, chosen: np.ndarray) -> Columns:
-    return {name: values[chosen] for name, values in columns.items()}

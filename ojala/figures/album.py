@@ -118,9 +118,9 @@ def _of_quantities(found: Evaluated) -> dict[str, Draw]:
     return {
         "redshift_one_to_one": partial(redshifts.one_by_one, compared, limit),
         "stellar_parameters": partial(panels.stellar_parameters, *both),
-        "equivalent_widths": partial(panels.equivalent_widths, *both),
-        "halpha_luminosity": partial(panels.luminosities, *both),
-        "masses": partial(panels.masses, *both),
+        "equivalent_widths": partial(panels.equivalent_widths, *both, limit),
+        "halpha_luminosity": partial(panels.luminosities, *both, limit),
+        "masses": partial(panels.masses, *both, limit),
         "masses_control": partial(panels.control, *broad),
         "diagnostic_diagrams": partial(emission.diagrams, truth, predicted, limit),
         "line_fluxes": partial(emission.fluxes, compared[REAL]["galaxy"], truth),

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from numpy.typing import NDArray
 from scipy.stats import binom
 
@@ -45,16 +48,27 @@ def pit_histograms(sets: Mapping[str, Stated]) -> Figure:
     figure.suptitle(
         "Share of the stated Gaussian below the true value: flat where errors are honest, "
         "piled up at the ends where they are too small.\n"
-        "Filled: Test-Real (n), with the 95 % range of a flat one in grey; line: Test-Synth. "
         "Galaxies red, quasars green, stars blue",
         fontsize=10,
     )
+    figure.legend(handles=_keys(), loc="outside lower center", ncols=4, frameon=False, fontsize=9)
     return figure
+
+
+def _keys() -> list[Any]:
+    """What is drawn in every panel of the PIT."""
+    flat = Line2D([], [], color="k", lw=0.8, ls=":", label="flat: honest errors")
+    return [
+        Patch(color="0.5", alpha=0.6, label="Test-Real, in the colour of its class (n)"),
+        Line2D([], [], color="0.3", label="Test-Synth"),
+        flat,
+        Patch(color="k", alpha=0.1, label="95 % range of a flat one"),
+    ]
 
 
 def coverage(sets: Mapping[str, Stated]) -> Figure:
     """Share of true values inside the stated central interval, by the share it is to hold."""
-    figure = Figure(figsize=(12, 5), layout="constrained")
+    figure = Figure(figsize=(12, 6.6), layout="constrained")
     axes = figure.subplots(1, 3, sharey=True)
     real = sets["Test-Real"]
     for axis, name in zip(axes, real, strict=True):

@@ -20,6 +20,9 @@ Sets = Mapping[str, Mapping[str, Any]]
 CONTEXT_COLOURS = dict(
     zip(PAPER, ("k", "tab:purple", "tab:orange", "tab:cyan", "0.6"), strict=True)
 )
+CONTEXT_WIDTHS = dict(zip(PAPER, (5.0, 3.6, 2.4, 1.6, 1.6), strict=True))
+"""Widths of lines: those drawn first are wider, and are seen where they coincide."""
+
 MEASURES = {"purity": "Purity", "completeness": "Completeness", "f1": "F1"}
 
 
@@ -71,13 +74,14 @@ def _contexts(axis: Axes, scores: Mapping[str, Any]) -> None:
             scores["contexts"][name]["by_magnitude"],
             ("mag_i", "weighted_f1"),
             color=CONTEXT_COLOURS[name],
+            lw=CONTEXT_WIDTHS[name],
             label=LABELS[name],
-            **STYLES["Test-Real"],
+            **STYLES["Test-Real"] | {"ms": 2 + CONTEXT_WIDTHS[name]},
         )
     total = sum(scores["num_of_class"].values())
-    axis.set(
-        ylabel="Weighted F1", title=f"F1 by what the model is shown, Test-Real (n = {total:,})"
-    )
+    title = f"F1 by what the model is shown, Test-Real (n = {total:,}),\nbins that hold all classes"
+    axis.set(ylabel="Weighted F1")
+    axis.set_title(title, fontsize=10)
     if not any(np.isfinite(line.get_ydata()).any() for line in axis.lines):
         not_enough(axis, total)
     axis.legend(frameon=False, fontsize=8, loc="lower left")
@@ -118,7 +122,7 @@ def reliability(sets: Sets) -> Figure:
     for code, (axis, name) in enumerate(zip(axes, CLASSES, strict=True)):
         axis.plot([0, 1], [0, 1], color="k", lw=0.9, ls=":", label="honest")
         for set_name, scores in sets.items():
-            found = scores["calibration"]["class"]
+            found = scores["calibration"]["class_all_magnitudes"]
             label = f"{set_name} (n = {found['num_sources']:,})"
             if "reliability" not in found:
                 not_enough(axis, found["num_sources"])
@@ -134,5 +138,6 @@ def reliability(sets: Sets) -> Figure:
         axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
         axis.legend(frameon=False, fontsize=7, loc="upper left" if code != 1 else "lower right")
     axes[0].set(ylabel="Share that is of the class\n(true classes weigh the same)")
-    figure.suptitle(f"Bins of probability that hold at least {MIN_OBJECTS} sources", fontsize=10)
+    title = f"Sources of all magnitudes, in bins of probability that hold at least {MIN_OBJECTS}"
+    figure.suptitle(title, fontsize=10)
     return figure

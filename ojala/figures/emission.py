@@ -58,8 +58,8 @@ def diagrams(truth: Columns, predicted: Mapping[str, Columns], faint_limit: floa
         axis.set(xlabel=r"log$_{10}$ [NII]/H$\alpha$")
     axes[0, 0].set(ylabel=r"log$_{10}$ [OIII]/H$\beta$")
     axes[1, 0].set(ylabel=r"log$_{10}$ EW(H$\alpha$) ($\rm\AA$)")
-    axes[0, 0].legend(frameon=False, fontsize=8, loc="lower left")
-    axes[1, 0].legend(frameon=False, fontsize=8, loc="lower left")
+    axes[0, 0].legend(framealpha=0.85, edgecolor="none", fontsize=8, loc="lower left")
+    axes[1, 0].legend(framealpha=0.85, edgecolor="none", fontsize=8, loc="lower left")
     density_bar(figure, axes, points)
     figure.suptitle(
         f"Percentages by the lines {BPT_SHOWN} (BPT, top) and {WHAN_SHOWN} (WHAN, bottom), "
@@ -83,7 +83,9 @@ def fluxes(found: Mapping[str, Comparison], truth: Columns) -> Figure:
         known = np.isfinite(residual) & (width > 0)
         right.set(xlabel=rf"log$_{{10}}$ EW({name}) from spectra ($\rm\AA$)", title=name)
         right.axhline(0, color="k", lw=0.9, ls="--", label="equal fluxes")
-        left.set(xlabel="Density", ylabel=r"log$_{10}$ flux predicted / from spectra (dex)")
+        left.set(
+            xlabel=r"Density (dex$^{-1}$)", ylabel=r"log$_{10}$ flux predicted / from spectra (dex)"
+        )
         if known.sum() < MIN_OBJECTS:
             not_enough(right, int(known.sum()))
             continue
@@ -106,7 +108,7 @@ def _flux_scatter(axis: Axes, log_width: Floats, residual: Floats) -> Any:
     axis.plot(centres, median, color="tab:red", lw=1.2, label="median, 16-84 %")
     axis.fill_between(centres, lower, upper, color="tab:red", alpha=0.15, lw=0)
     axis.set(xlim=limits)
-    axis.legend(frameon=False, fontsize=8, loc="lower right")
+    axis.legend(framealpha=0.85, edgecolor="none", fontsize=8, loc="lower right")
     return points
 
 
@@ -154,7 +156,10 @@ def _percentages(axis: Axes, name: str, types: Floats, shown: tuple[str, ...]) -
     if len(known) < MIN_OBJECTS:
         return
     shares = [f"{each} {np.mean(known == each):.0%}" for each in shown]
-    axis.text(0.97, 0.97, "\n".join(shares), transform=axis.transAxes, ha="right", va="top")
+    box = {"facecolor": "white", "alpha": 0.85, "lw": 0}
+    axis.text(
+        0.97, 0.97, "\n".join(shares), transform=axis.transAxes, ha="right", va="top", bbox=box
+    )
 
 
 def _draw_bpt_lines(axis: Axes) -> None:

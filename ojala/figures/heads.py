@@ -54,10 +54,12 @@ def _panel(axis: Axes, answer: Columns, truth: Columns, quantity: str) -> Any:
     limits = (float(low - edge), float(high + edge))
     points = axis.scatter(true, given, c=truth["MAG_i"], s=8, cmap="viridis_r", lw=0, alpha=0.8)
     _contours(axis, true, given, limits)
-    axis.plot(limits, limits, color="k", lw=0.9, ls="--")
+    axis.plot(limits, limits, color="k", lw=0.9, ls="--", label="one to one")
     errors = [float(np.nanmedian(columns[f"{quantity}_ERR"])) for columns in (truth, answer)]
     corner = limits[1] - 0.16 * (limits[1] - limits[0]), limits[0] + 0.16 * (limits[1] - limits[0])
-    axis.errorbar(*corner, xerr=errors[0], yerr=errors[1], color="k", capsize=2, lw=1)
+    bars = {"xerr": errors[0], "yerr": errors[1], "label": "median errors"}
+    axis.errorbar(*corner, **bars, color="k", capsize=2, lw=1)
+    axis.legend(frameon=False, fontsize=8, loc="upper left")
     axis.set(xlim=limits, ylim=limits, box_aspect=1)
     return points
 

@@ -146,8 +146,13 @@ def _numbers(real: Comparison, synth: Comparison) -> str:
     lines = [f"N = {found[0]['num_sources']:,} ({found[1]['num_sources']:,})"]
     for name, symbol in (("bias", "bias"), ("sigma_nmad", r"$\sigma_{\rm NMAD}$")):
         inside, outside = (score(one[name]) for one in reversed(found))
-        lines.append(f"{symbol} = {outside:.3g} ({inside:.3g})")
+        lines.append(f"{symbol} = {_digits(outside)} ({_digits(inside)})")
     return "\n".join(lines)
+
+
+def _digits(value: float) -> str:
+    """Three significant digits, zeros at the end included."""
+    return f"{value:#.3g}".removesuffix(".")
 
 
 def _follow(entry: dict[str, Any], path: Sequence[str]) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def gap(gaps: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Figure:
     _rows(left, rows, relative=True)
     left.set(xlabel=r"$\sigma_{\rm NMAD}$: (Test-Real $-$ Test-Synth) / Test-Synth")
     shares = [
-        (name.replace("_f1", ", F1"), COLOURS.get(name.removesuffix("_f1"), "k"), entry)
+        (_f1_title(name), COLOURS.get(name.removesuffix("_f1"), "k"), entry)
         for name, entry in gaps["class"].items()
     ]
     shares += [
@@ -59,6 +59,12 @@ def gap(gaps: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Figure:
     return figure
 
 
+def _f1_title(name: str) -> str:
+    """What the F1 of a class, or of all, is called."""
+    of_class = name.removesuffix("_f1")
+    return "weighted F1" if of_class == "weighted" else f"{CLASS_NAMES[of_class.lower()]}, F1"
+
+
 def _rows(axis: Axes, rows: list[tuple[str, str, Any]], *, relative: bool) -> None:
     """One gap with its interval per line, top to bottom."""
     axis.axvline(0, color="k", lw=0.8, label="no gap")
@@ -74,7 +80,7 @@ def _rows(axis: Axes, rows: list[tuple[str, str, Any]], *, relative: bool) -> No
             axis.text(0, place, " not enough objects", color="0.5", fontsize=7, va="center")
     axis.set_yticks(range(len(rows)), labels, fontsize=8)
     axis.set(ylim=(len(rows) - 0.5, -0.5))
-    axis.locator_params(axis="x", nbins=5 if relative else 3)
+    axis.locator_params(axis="x", nbins=5)
     axis.grid(axis="x", alpha=0.25)
     axis.legend(frameon=False, fontsize=8)
 

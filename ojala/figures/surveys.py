@@ -94,8 +94,8 @@ def _sed(axis: Axes, mock: Mapping[str, Any], jpas: Mapping[str, Any]) -> None:
     both = np.concatenate([flux, other])
     both = both[np.isfinite(both)]
     if len(both):
-        low, high = np.quantile(both, [0.02, 0.98])
-        axis.set(ylim=(low - 0.35 * (high - low) - 0.05, high + 0.35 * (high - low) + 0.05))
+        low, high = both.min(), both.max()
+        axis.set(ylim=(low - 0.08 * (high - low) - 0.02, high + 0.3 * (high - low) + 0.02))
 
 
 def distributions(mocks: Columns, jpas: Columns, matched: Columns) -> Figure:
@@ -114,8 +114,9 @@ def distributions(mocks: Columns, jpas: Columns, matched: Columns) -> Figure:
                 row, (magnitude, colour_index), (MAGNITUDE_LIMITS, COLOUR_LIMITS), strict=True
             ):
                 _outline(axis, values, limits, label, color=colour, ls=style)
-        row[0].set(xlabel="r (AB mag)", ylabel="Probability density", title=f"Magnitude, {names}")
-        row[1].set(xlabel="g - r (AB mag)", title=f"Colour, {names}")
+        density = r"Probability density (mag$^{-1}$)"
+        row[0].set(xlabel="r (AB mag)", ylabel=density, title=f"Magnitude, {names}")
+        row[1].set(xlabel="g - r (AB mag)", ylabel=density, title=f"Colour, {names}")
         if row[1].patches:
             row[1].legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     return figure

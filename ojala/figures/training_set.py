@@ -44,6 +44,7 @@ def sampling(columns: Columns, weight: NDArray[Any]) -> Figure:
         )
     for axis in axes.flat:
         axis.title.set_fontsize(9)
+    figure.suptitle("Colours of the maps: share of the fullest cell, dark to bright", fontsize=9)
     return figure
 
 
@@ -100,7 +101,8 @@ def _effective_size(axis: Axes, spectype: NDArray[Any], weight: NDArray[Any]) ->
         ylabel="Sources",
         title="Weights, effective sample size (ESS)",
     )
-    axis.legend(frameon=False, fontsize=8)
+    axis.margins(y=0.45)
+    axis.legend(frameon=False, fontsize=8, loc="upper left")
 
 
 def _bpt(columns: Columns) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -164,11 +166,11 @@ def noise(errors: dict[str, tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]) ->
         axis.set_xticks(ticks, [tokens[tick] for tick in ticks], fontsize=7)
         axis.set_yticks(ticks, [tokens[tick] for tick in ticks], fontsize=7)
         axis.set(xlabel="Band", ylabel="Band")
-    figure.colorbar(
-        image, ax=axes[1, len(errors) - 1], label="Correlation of log errors at fixed i"
-    )
     for axis in axes[1, len(errors) :]:
-        axis.remove()
+        axis.set_axis_off()
+    bar = {"ax": axes[1, -1], "location": "left", "fraction": 0.2, "aspect": 14}
+    figure.colorbar(image, label="Correlation of log errors at fixed i", **bar)
+    figure.suptitle("Top: medians in half a magnitude, 16-84 % of the sources shaded", fontsize=9)
     return figure
 
 

@@ -6,8 +6,9 @@ from toy_sky import toy_table
 
 from benchmarks.peers import answers, densities, features, fluxes, line_networks, scoring, table
 from benchmarks.peers import sky_templates as sky
-from benchmarks.peers.__main__ import training_rows, without_nan
+from benchmarks.peers.__main__ import ORDER, in_order, kept, training_rows, without_nan, write
 from benchmarks.peers.neighbours import Neighbours, weighted
+from ojala.comparisons import ANN_LIMIT
 from ojala.contexts import answers as predicted_in
 from ojala.cosmology import sphere_area
 from ojala.metrics import NOT_ENOUGH
@@ -192,7 +193,7 @@ def test_line_networks_learn_from_strong_lines_and_answer_where_they_reach():
     test = toy(num_sources=500, seed=1)
     predicted = peer.predict(features.observed(test, peer.given))
     answered = np.isfinite(predicted["HALPHA_6562_EW"])
-    assert not answered[test["z"] > scoring.NEARBY].any()
+    assert not answered[test["z"] > ANN_LIMIT].any()
     emitters = answered & line_networks.strong_emitters(test)
     error = np.log10(predicted["HALPHA_6562_EW"][emitters] / test["HALPHA_6562_EW"][emitters])
     assert np.median(np.abs(error)) < 0.2
@@ -202,7 +203,7 @@ def test_right_answers_score_well_and_no_answers_are_not_enough():
     predicted, truth = matched()
     perfect = scoring.accuracy(predicted, truth, CONFIG)
     assert perfect["class"]["weighted_f1"] == 1.0
-    assert perfect["nearby"]["OIII_5007_EW"]["num_sources"] > 100
+    assert perfect["nearby"]["galaxy"]["OIII_5007_EW"]["num_sources"] > 100
     silent = scoring.accuracy(answers.unanswered(len(truth["z"])), truth, CONFIG)
     assert silent["class"]["weighted_f1"] == silent["galaxy"]["sigma_nmad"] == NOT_ENOUGH
 
@@ -241,24 +242,46 @@ def test_a_smaller_training_set_is_part_of_a_larger_one(tmp_path):
     assert len(few) == 20 and few < more
 
 
-def test_tables_name_the_best_and_leave_unknown_numbers_empty():
-    def entry(f1, nmad):
-        return {
-            "train_seconds": 12.3,
-            "objects_per_second": 1000.0,
-            "test_real": {
-                "class": {"weighted_f1": f1, **{c: {"num_sources": 20} for c in CLASSES}},
-                "galaxy": {"num_sources": 77, "sigma_nmad": nmad},
-            },
-        }
+def entry(f1, nmad, num_galaxies=77):
+    return {
+        "train_seconds": 12.3,
+        "objects_per_second": 1000.0,
+        "test_real": {
+            "class": {"weighted_f1": f1, **{c: {"num_sources": 20} for c in CLASSES}},
+            "galaxy": {"num_sources": num_galaxies, "sigma_nmad": nmad},
+        },
+    }
 
+
+def test_tables_name_the_best_and_leave_unknown_numbers_empty():
     peers = {"A": entry(0.9, 0.0101), "B": entry(0.95, NOT_ENOUGH), "C": entry(0.9501, 0.02)}
     text = table.markdown({"peers": peers})
     rows = {line.split(" | ")[0].strip("| "): line for line in text.splitlines()}
-    assert "| 60 | 0.900 | **0.950** | **0.950** |" in rows["class, weighted F1"]
-    assert "| 77 | **0.0101** |  | 0.0200 |" in rows["galaxies, sigma_nmad(z)"]
+    assert "| 60 | 0.900 | **0.950** | **0.950** |" in rows["Class, weighted F1"]
+    assert "| 77 | **0.0101** |  | 0.0200 |" in rows["Galaxies, redshift: sigma_nmad"]
     assert "Test-Real" in text and "Test-Synth" not in text
     assert "| A | 12 | 1000 |" in text
+    few = table.short({"peers": peers})
+    assert "| Quasars, redshift: outliers | 0 |  |  |  |" in few
+    assert "| milliseconds per object |  | 1 | 1 | 1 |" in few
+
+
+def test_a_peer_that_answers_for_fewer_sources_does_not_win():
+    peers = {"A": entry(0.9, 0.02), "B": entry(0.9, 0.03), "C": entry(0.9, 0.01, num_galaxies=50)}
+    text = table.markdown({"peers": peers})
+    assert "| 77 | **0.0200** | 0.0300 | 0.0100 (N = 50) |" in text
+
+
+def test_peers_that_did_not_run_again_stay(tmp_path):
+    out, sizes = tmp_path / "peers.json", {"num_train": 10, "num_test": {"test_real": 60}}
+    assert kept(out, sizes) == {}
+    found = {"kNN": entry(0.8, 0.1), "OJALA": entry(0.9, 0.05)}
+    write(out, sizes | {"peers": in_order(found)})
+    assert kept(out, sizes) == found
+    assert list(kept(out, sizes)) == ["OJALA", "kNN"] and set(found) < set(ORDER)
+    assert "0.0500" in out.with_suffix(".md").read_text()
+    with pytest.raises(ValueError, match="num_train is 10, expected 11"):
+        kept(out, sizes | {"num_train": 11})
 
 
 def test_numbers_that_json_does_not_know_are_none():

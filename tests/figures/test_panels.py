@@ -22,7 +22,7 @@ def test_the_numbers_in_a_panel_are_those_of_its_sources(axis):
     one_to_one(axis, compared(500, 0.25), compared(400, 0.1), "mass (dex)", "CIGALE")
     text = words(axis.figure)
     assert "N = 500 (400)" in text
-    assert "bias = 0.25 (0.1)" in text
+    assert "bias = 0.250 (0.100)" in text
     assert "mass (dex), CIGALE" in text
 
 
