@@ -13,9 +13,12 @@ from ojala.vac import ERROR_SUFFIX, HEADER_KEYS, vac_column
 HEAD = """# The value-added catalogue
 
 `data/vac/ojala_vac.parquet` and `data/vac/ojala_vac.fits` hold the same table: one row per source
-of the J-PAS input table, those set aside included (column `REJECTED` says why). Names are the
-released catalogue's. Every prediction `X` has its 1 sigma error `X_ERR`. A quantity is answered for
-every source: read `CLASS` first, and of the stellar parameters only those of stars, say.
+of the J-PAS input table, those set aside included: `REJECTED` says why, and of them only keys and
+position are given. Names are the released catalogue's. Every prediction `X` has its 1 sigma error
+`X_ERR`. A quantity is answered for every source: read `CLASS` first, and of the stellar parameters
+only those of stars, say.
+
+Units are spelt as astropy reads them. FITS knows no dex: there `dex(solMass)` is `log(solMass)`.
 
 Fine-tuned heads add columns of their own, each with its error ([heads](heads.md)): what they mean
 stands in the file, and its card `HEADS` says which heads they were.

@@ -86,7 +86,13 @@ def _kept(
     for reason in sorted(set(reasons) - {""}):
         rows = np.flatnonzero(reasons == reason)
         names = [_name(columns, int(row), first_row) for row in rows]
-        rejects.add(names, (rows + first_row).tolist(), file=path, reason=reason)
+        rejects.add(
+            names,
+            (rows + first_row).tolist(),
+            file=path,
+            reason=reason,
+            position=(columns["ra"][rows], columns["dec"][rows]) if "ra" in columns else None,
+        )
     return {name: values[reasons == ""] for name, values in columns.items()}
 
 

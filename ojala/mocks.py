@@ -194,7 +194,8 @@ def _rejects(fibermap: Fibermap, reasons: NDArray[np.object_], file: Path) -> Re
     for reason in sorted(set(reasons) - {""}):
         rows = np.flatnonzero(reasons == reason)
         sources = fibermap.columns["TARGETID"][rows].tolist()
-        rejects.add(sources, rows.tolist(), file=file, reason=reason)
+        position = fibermap.columns["TARGET_RA"][rows], fibermap.columns["TARGET_DEC"][rows]
+        rejects.add(sources, rows.tolist(), file=file, reason=reason, position=position)
     return rejects
 
 

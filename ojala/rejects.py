@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from ojala.writing import written_whole
 
@@ -18,6 +20,8 @@ SCHEMA = pa.schema(
         ("file", pa.string()),
         ("row", pa.int64()),
         ("reason", pa.string()),
+        ("ra", pa.float64()),
+        ("dec", pa.float64()),
     ]
 )
 
@@ -28,18 +32,33 @@ class Rejects:
 
     source_id: what the survey calls the object (a TARGETID, or "tile_id-number")
     file, row: where it was read; reason: a short phrase, the same for the same cause
+    ra, dec: degrees, NaN where not known
     """
 
     source_id: list[str] = field(default_factory=list)
     file: list[str] = field(default_factory=list)
     row: list[int] = field(default_factory=list)
     reason: list[str] = field(default_factory=list)
+    ra: list[float] = field(default_factory=list)
+    dec: list[float] = field(default_factory=list)
 
     def add(
-        self, source_ids: Sequence[object], rows: Sequence[int], *, file: str | Path, reason: str
+        self,
+        source_ids: Sequence[object],
+        rows: Sequence[int],
+        *,
+        file: str | Path,
+        reason: str,
+        position: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
     ) -> None:
-        """Set aside the objects ``source_ids``, found at ``rows`` of ``file``."""
+        """Set aside the objects ``source_ids``, found at ``rows`` of ``file``.
+
+        position: right ascensions and declinations, degrees
+        """
         assert len(source_ids) == len(rows), "one row number per object"
+        ra, dec = position or (np.full(len(rows), np.nan),) * 2
+        self.ra.extend(ra.tolist())
+        self.dec.extend(dec.tolist())
         self.source_id.extend(str(source) for source in source_ids)
         self.row.extend(int(row) for row in rows)
         self.file.extend([str(file)] * len(rows))
@@ -51,6 +70,8 @@ class Rejects:
         self.file.extend(other.file)
         self.row.extend(other.row)
         self.reason.extend(other.reason)
+        self.ra.extend(other.ra)
+        self.dec.extend(other.dec)
 
     def __len__(self) -> int:
         return len(self.source_id)
@@ -61,6 +82,6 @@ class Rejects:
 
     def write(self, path: str | Path) -> None:
         """Write the table as Parquet."""
-        table = pa.table([self.source_id, self.file, self.row, self.reason], schema=SCHEMA)
+        table = pa.table([getattr(self, name) for name in SCHEMA.names], schema=SCHEMA)
         with written_whole(path) as partial:
             pq.write_table(table, partial)

@@ -13,7 +13,7 @@ from ojala import bundle, head
 from ojala.cosmology import COSMOLOGY
 from ojala.derived import derived
 from ojala.predict import Predictor
-from ojala.shards import Columns, as_table, columns_of, jpas_schema, read_table
+from ojala.shards import Columns, as_table, column, columns_of, jpas_schema, read_table
 from ojala.vac import write_vac
 from pipelines import paths, stage
 
@@ -39,10 +39,13 @@ def vac() -> None:
 
 
 def _keys(rejects: pa.Table) -> pa.Table:
-    """Rows of the J-PAS table for the sources that were set aside: their keys alone."""
+    """Rows of the J-PAS table for the sources that were set aside: their keys and positions."""
+    columns = {name: column(rejects, name) for name in ("ra", "dec")}
     keys = [source.split("-") for source in rejects["source_id"].to_pylist()]
-    tile_id, number = np.array(keys, dtype=np.int32).reshape(-1, 2).T
-    return as_table({"tile_id": tile_id, "number": number}, jpas_schema())
+    if all(len(parts) == 2 for parts in keys):  # released photometry has no keys
+        tile_id, number = np.array(keys, dtype=np.int32).reshape(-1, 2).T
+        columns |= {"tile_id": tile_id, "number": number}
+    return as_table(columns, jpas_schema())
 
 
 def _padded(values: np.ndarray, num_missing: int) -> np.ndarray:

@@ -74,6 +74,12 @@ def test_rows_and_rejects_add_up_and_each_reject_has_its_reason(dual: Path):
         "7-11": "fewer than 50 bands",
     }
     assert sorted(rejects.row) == [9, 10, 11]
+    by_name = dict(zip(rejects.source_id, zip(rejects.ra, rejects.dec, strict=True), strict=True))
+    sources = make_dual(dual)
+    for number in (9, 11):
+        place = sources["alpha_j2000"][number], sources["delta_j2000"][number]
+        assert by_name[f"7-{number}"] == place
+    assert np.isnan(by_name["7-10"][1])
 
 
 def test_the_shape_is_the_aperture_flux_over_its_own_i_flux(dual: Path):

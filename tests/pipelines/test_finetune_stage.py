@@ -54,9 +54,10 @@ def project(tmp_path, monkeypatch):
         pq.write_table(as_table(test, matched_schema()), f"data/crossmatch/{name}.parquet")
     jpas = toy_table(20, seed=3, labelled=False, missing=0.2)
     write_shards(iter([columns_of(jpas)]), "data/jpas", jpas_schema())
-    Rejects(source_id=["5-7"], file=["f"], row=[0], reason=["too few bands"]).write(
-        "data/jpas_rejects.parquet"
-    )
+    rejects = Rejects()
+    position = np.array([150.25]), np.array([2.5])
+    rejects.add(["5-7"], [0], file="f", reason="too few bands", position=position)
+    rejects.write("data/jpas_rejects.parquet")
     base(0)
     return tmp_path
 
@@ -157,6 +158,9 @@ def test_the_catalogue_has_the_columns_of_every_head(project):
         assert schema.field(name).metadata[b"description"]
     assert schema.field(MASS).metadata[b"unit"] == b"dex(solMass)"
     digests = [head.digest(f"models/heads/{name}") for name in ("bh-mass", "metals")]
+    rejected = {name: table[name][20].as_py() for name in ("tile_id", "number", "ra", "dec")}
+    assert rejected == {"tile_id": 5, "number": 7, "ra": 150.25, "dec": 2.5}
+    assert table["REJECTED"][20].as_py() == "too few bands"
     expected = f"bh-mass {digests[0]}, metals {digests[1]}"
     assert header["HEADS"] == schema.metadata[b"heads"].decode() == expected
 
