@@ -274,6 +274,7 @@ def _distribution(found: Range, is_whole: bool) -> BaseDistribution:
 def _quiet() -> None:
     """Few words, and a state of the search that is never older than a second."""
     os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "1")
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # prints a table, however quiet it is to be
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     os.environ.setdefault("TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S", "0")
     optuna.logging.set_verbosity(optuna.logging.WARNING)

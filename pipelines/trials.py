@@ -24,10 +24,12 @@ class TrialRuns:
         self.parent = parent
         self._runs: dict[str, str] = {}
         self._ended: set[str] = set()
+        self._epochs: dict[str, int] = {}  # that are written down
         for run in _children(parent):
             name = run.data.tags["trial"]
             self._runs[name] = run.info.run_id
-            if "outcome" in run.data.tags:
+            self._epochs[name] = int(run.data.metrics.get("epoch", 0))
+            if run.info.status in ("FINISHED", "FAILED"):
                 self._ended.add(name)
 
     def __len__(self) -> int:
@@ -45,12 +47,12 @@ class TrialRuns:
         """Write down how a trial stands; what has ended stays as it is."""
         if trial.name in self._ended:
             return
-        is_new = trial.name not in self._runs
-        if is_new:
+        if trial.name not in self._runs:
             self._runs[trial.name] = self._begun(trial)
         run_id = self._runs[trial.name]
-        if trial.report and (trial.state == "running" or is_new):
+        if trial.report and trial.epochs > self._epochs.get(trial.name, 0):
             tracking.log_metrics(run_id, trial.report, trial.epochs)
+            self._epochs[trial.name] = trial.epochs
         if trial.state != "running":
             self._end(trial, run_id)
 

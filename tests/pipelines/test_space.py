@@ -1,5 +1,8 @@
 """The space of a search: what it may hold, and what a point of it makes of the section train."""
 
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -114,3 +117,23 @@ def test_the_test_sets_are_no_input_of_a_search():
     for name in ("tune", "judge", "search", "trials", "space", "learning", "paths"):
         text = (ROOT / f"pipelines/{name}.py").read_text()
         assert "test_real" not in text and "test_synth" not in text, name
+
+
+@pytest.mark.parametrize("source", ["params.yaml", "reports/tune/best.yaml"])
+def test_a_search_is_upstream_of_the_training_that_takes_its_result_and_of_no_other(
+    source, tmp_path
+):
+    for folder in ("search", ".dvc"):
+        (tmp_path / folder).mkdir()
+    for file in ("dvc.yaml", "search/dvc.yaml", ".dvc/config", ".dvcignore"):
+        shutil.copy(ROOT / file, tmp_path / file)
+    (tmp_path / ".dvc/config.local").write_text("[core]\n    no_scm = true\n")
+    yaml = YAML()
+    content = yaml.load(ROOT / "params.yaml")
+    content["settings"]["train"] = source
+    yaml.dump(content, tmp_path / "params.yaml")
+    command = [sys.executable, "-m", "dvc", "dag", "--dot", "train"]
+    said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert '"weights" -> "train"' in said.stdout, said.stderr
+    assert ('"search/dvc.yaml:tune" -> "train"' in said.stdout) == (source != "params.yaml")
+    assert ("tune" in said.stdout) == (source != "params.yaml")
