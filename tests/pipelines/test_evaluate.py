@@ -18,6 +18,7 @@ from ojala.model.presets import ModelConfig
 from ojala.quantities import MORPHTYPES
 from ojala.resident import measured_scaling
 from ojala.shards import as_table, jpas_schema, matched_schema, mocks_schema
+from pipelines import tracking
 
 ROOT = Path(__file__).parents[2]
 SMALL = ModelConfig(
@@ -49,7 +50,14 @@ def write(path, columns, schema):
 
 
 @pytest.fixture
-def project(tmp_path):
+def run_id(tmp_path, monkeypatch):
+    """The run that trained the bundle."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    return tracking.client().create_run(tracking.experiment()).info.run_id
+
+
+@pytest.fixture
+def project(tmp_path, run_id):
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
     for number, name in enumerate(("test_real", "test_synth")):
         columns = columns_of(60, number) | {"targetid": np.arange(60)}
@@ -58,11 +66,11 @@ def project(tmp_path):
     write(tmp_path / "data/jpas/part-00000.parquet", columns_of(90, 3), jpas_schema())
     torch.manual_seed(0)
     table = pq.read_table(tmp_path / "data/weights/part-00000.parquet")
-    provenance = {"run_id": "none", "git_commit": "0", "params_digest": "0"}
+    provenance = {"run_id": run_id, "git_commit": "0", "params_digest": "0"}
     provenance |= {"data_source": "simulated", "data": {}}
     scaling = measured_scaling(table, ew_transform="asinh", seed=0)
     digest = bundle.save(tmp_path / "models/ojala", Ojala(SMALL), scaling, provenance)
-    (tmp_path / "models/run.json").write_text(json.dumps({"run_id": "none", "digest": digest}))
+    (tmp_path / "models/run.json").write_text(json.dumps({"run_id": run_id, "digest": digest}))
     return tmp_path
 
 
@@ -70,8 +78,7 @@ def evaluate(project):
     done = subprocess.run(
         [sys.executable, "-m", "pipelines.evaluate"],
         cwd=project,
-        env=os.environ
-        | {"PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": f"sqlite:///{project}/mlflow.db"},
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
     )
@@ -80,7 +87,7 @@ def evaluate(project):
 
 
 @pytest.mark.slow
-def test_the_stage_leaves_numbers_curves_figures_and_a_report(project):
+def test_the_stage_leaves_numbers_curves_figures_and_a_report(project, run_id):
     metrics = evaluate(project)
     for name in ("test_real", "test_synth"):
         assert 0 <= metrics[name]["class"]["weighted_f1"] <= 1
@@ -95,3 +102,13 @@ def test_the_stage_leaves_numbers_curves_figures_and_a_report(project):
         *("class_f1", "sigma_nmad", "outlier_fraction", "bands_shown")
     }
     assert "simulated sky" in (project / "reports/report.html").read_text()
+    # The run has them too: numbers, the report, and each figure as an image to compare runs by.
+    run = tracking.client().get_run(run_id)
+    logged = run.data.metrics["test_real.class.weighted_f1"]
+    assert logged == pytest.approx(metrics["test_real"]["class"]["weighted_f1"], rel=1e-4)
+    reports = {file.path for file in tracking.client().list_artifacts(run_id, "reports")}
+    assert reports == {"reports/metrics.json", "reports/report.html"}
+    images = [file.path for file in tracking.client().list_artifacts(run_id, "images")]
+    for figure in (project / "reports/figures/evaluation").glob("*.png"):
+        named = [path for path in images if path.startswith(f"images/{figure.stem}+step+0+")]
+        assert any(path.endswith(".png") for path in named), figure.stem
