@@ -24,7 +24,10 @@ COMMANDS = {
     "fetch-jpas": ("ojala.surveys.jpas_pages", "J-PAS photometry from the CEFCA archive"),
     "predict": ("ojala.prediction", "class, redshift and quantities of a catalogue's sources"),
     "finetune": ("ojala.finetune", "a head of your own on a trained bundle"),
-    "heads": ("ojala.head_list", "the heads there are, and whether their base is the bundle"),
+    "heads": ("pipelines.heads", "the heads there are, and whether their base is the bundle"),
+    "promote": ("pipelines.promote", "the candidate through the gate: the champion from now on"),
+    "rollback": ("pipelines.rollback", "the champion of before, back in one command"),
+    "lineage": ("pipelines.lineage", "what a catalogue, a version or a run was made from"),
     "responses": ("ojala.passband_fit", "fit the analytic narrow bands to measured curves"),
 }
 """Module and one line of help of each sub-command."""

@@ -29,6 +29,7 @@ SECTIONS = {
     "tune": "pipelines.space:SearchConfig",
     "evaluate": "ojala.evaluate_config:EvaluateConfig",
     "finetune": "pipelines.finetune:HeadStageConfig",
+    "promote": "ojala.gate_config:PromoteConfig",
     "cluster": "pipelines.cluster:ClusterConfig",
 }
 """Where the dataclass of each section stands; imported only by who reads the section."""

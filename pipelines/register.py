@@ -7,14 +7,15 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+import pandas as pd
+
 from ojala import bundle, head
+from ojala.golden import golden_objects
 from ojala.predict import Predictor
 from ojala.quantities import MORPHTYPES, observations
-from ojala.shards import read_table, shard_paths
+from ojala.shards import columns_of, read_table, shard_paths
 from ojala.writing import written_whole
-from pipelines import paths, registry, stage
-
-NUM_EXAMPLES = 5
+from pipelines import head_states, paths, registration, registry, stage
 
 
 def register() -> None:
@@ -24,11 +25,11 @@ def register() -> None:
     of it, or the alias stands elsewhere.
     """
     shard = read_table(shard_paths(paths.JPAS)[0], observations())
-    example = shard.slice(0, NUM_EXAMPLES).to_pandas()
+    example = pd.DataFrame(golden_objects(columns_of(shard)))
     names = dict(enumerate(MORPHTYPES))
     example["MORPHTYPE"] = [names.get(code) for code in example["MORPHTYPE"]]
     opened = bundle.load(paths.BUNDLE)
-    version = registry.register(
+    version = registration.register(
         paths.BUNDLE,
         digest=opened.digest,
         run_id=json.loads(paths.RUN.read_text())["run_id"],
@@ -53,11 +54,14 @@ def _register_heads(base: registry.Version) -> None:
             print(f"{made.name} version {made.version} is {registry.CANDIDATE}")
         else:
             print(f"register: {place}: {state}", file=sys.stderr)
+    champion = registry.named(registry.CHAMPION)
+    if champion is not None:
+        head_states.follow(champion)
 
 
 def _register_head(place: Path, base: registry.Version) -> registry.Version:
     opened = head.load(place, base.digest)
-    return registry.register_head(
+    return registration.register_head(
         place,
         name=opened.name,
         digest=opened.digest,

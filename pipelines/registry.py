@@ -1,26 +1,28 @@
-"""The registry of MLflow: versions of the model and of its heads, each tied to a digest."""
+"""The registry of MLflow: which versions there are, what they hold, and what names them.
+
+Aliases of the model: "candidate" (the newest that was registered), "champion" (what is served)
+and "previous" (the champion before). Moving the last two is the matter of ``pipelines.aliases``.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
 
 import mlflow
-import pandas as pd
-from mlflow.models import ModelSignature, infer_signature
-from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+from mlflow.exceptions import MlflowException
 
-from ojala.quantities import queries as all_queries
-from pipelines.tracking import client, experiment, is_known, log_files
+from pipelines.tracking import client
 
-ROOT = Path(__file__).parents[1]
 MODEL = "ojala"
-CANDIDATE = "candidate"
-PINNED = ("astropy", "numpy", "pandas", "pyarrow", "safetensors", "torch", "tqdm")
-"""Packages that a registered version needs, beside mlflow."""
+CANDIDATE, CHAMPION, PREVIOUS = "candidate", "champion", "previous"
+HEAD_PREFIX = f"{MODEL}-head-"
+
+ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+"""Error codes of MLflow where a model, a version or an alias is not there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,106 +37,122 @@ class Version:
     digest: str
     run_id: str
 
+    def __str__(self) -> str:
+        return f"{self.name} version {self.version}"
+
+
+def head_model(name: str) -> str:
+    """What a head is registered as."""
+    return f"{HEAD_PREFIX}{name}"
+
 
 def registered(digest: str, name: str = MODEL) -> Version | None:
     """The version made of the bundle, or of the head, with that digest."""
-    for found in client().search_model_versions(f"name = '{name}' and tags.digest = '{digest}'"):
-        return Version(
-            name=name, version=str(found.version), digest=digest, run_id=found.run_id or ""
-        )
-    return None
+    found = client().search_model_versions(f"name = '{name}' and tags.digest = '{digest}'")
+    return _version(found[0]) if found else None
 
 
-def register(
-    bundle: Path, *, digest: str, run_id: str, example: pd.DataFrame, answer: Mapping[str, Any]
-) -> Version:
-    """The version of a bundle, made if there is none yet, under the alias "candidate".
+def versions(name: str = MODEL) -> list[Version]:
+    """Every version of a model, the newest first."""
+    found = [_version(one) for one in client().search_model_versions(f"name = '{name}'")]
+    return sorted(found, key=lambda one: int(one.version), reverse=True)
 
-    example: rows of a catalogue; answer: what the Predictor says of them. The alias moves only
-        to a version that was loaded from the registry and gave that answer.
-    Raises ValueError if it gave another one.
+
+def models() -> list[str]:
+    """The model, and every head that was registered."""
+    found = client().search_registered_models(f"name LIKE '{MODEL}%'", max_results=1000)
+    return sorted(one.name for one in found if one.name == MODEL or is_head(one.name))
+
+
+def is_head(name: str) -> bool:
+    """Whether a registered model is a head."""
+    return name.startswith(HEAD_PREFIX)
+
+
+def aliases(name: str = MODEL) -> dict[str, str]:
+    """Version by alias; none where there is no such model.
+
+    Read from the model itself: a search for versions does not tell aliases.
     """
-    version = registered(digest)
-    if version is None:
-        version = _log_version(bundle, digest, run_id, example, pd.DataFrame(answer))
-    loaded = mlflow.pyfunc.load_model(f"models:/{MODEL}/{version.version}")
     try:
-        pd.testing.assert_frame_equal(loaded.predict(example), pd.DataFrame(answer))
-    except AssertionError as error:
-        raise ValueError(
-            f"version {version.version} of {MODEL} answers otherwise than its bundle: {error}"
-        ) from None
-    client().set_registered_model_alias(MODEL, CANDIDATE, version.version)
-    return version
+        found = client().get_registered_model(name).aliases
+    except MlflowException as error:
+        if error.error_code in ABSENT:
+            return {}
+        raise
+    return {str(alias): str(version) for alias, version in found.items()}
 
 
-def _log_version(
-    bundle: Path, digest: str, run_id: str, example: pd.DataFrame, answer: pd.DataFrame
-) -> Version:
-    """Store the bundle with its code, and make a version of it."""
-    experiment_id = experiment()
-    known = {"run_id": run_id} if is_known(run_id) else {"run_name": f"restored {digest[:8]}"}
-    with mlflow.start_run(experiment_id=experiment_id, **known) as run:
-        logged = mlflow.pyfunc.log_model(
-            name=MODEL,
-            python_model=str(ROOT / "pipelines" / "pyfunc_model.py"),
-            artifacts={"bundle": str(bundle)},
-            code_paths=[str(ROOT / "ojala")],
-            signature=_signature(example, answer),
-            input_example=example,
-            pip_requirements=[f"{name}=={_release(name)}" for name in ("mlflow", *PINNED)],
-        )
-        made = mlflow.register_model(logged.model_uri, MODEL, tags={"digest": digest})
-        return Version(name=MODEL, version=str(made.version), digest=digest, run_id=run.info.run_id)
+def named(alias: str, name: str = MODEL) -> Version | None:
+    """The version under an alias, found in one question; None where there is none."""
+    try:
+        return _version(client().get_model_version_by_alias(name, alias))
+    except MlflowException as error:
+        if error.error_code in ABSENT:
+            return None
+        raise
 
 
-def register_head(
-    place: Path, *, name: str, digest: str, run_id: str, base: Version, about: Mapping[str, str]
-) -> Version:
-    """The version of a head as model "ojala-head-NAME", made if there is none yet, as candidate.
+def find(words: str) -> Version:
+    """The version that somebody names: "candidate", "3", "ojala/3", "ojala@champion".
 
-    place: its directory, which is what the version holds; base: the version of its bundle
-    about: its quantity and description. The tags base_digest and base_version say what it may
-        answer beside: a version of the model with another digest needs the head trained again.
+    Raises ValueError where there is none.
     """
-    model = f"{MODEL}-head-{name}"
-    version = registered(digest, model) or _log_head(place, model, digest, run_id, about)
-    for key, value in (("base_digest", base.digest), ("base_version", base.version)):
-        client().set_model_version_tag(model, version.version, key, value)
-    client().set_registered_model_alias(model, CANDIDATE, version.version)
-    return version
+    text = words.removeprefix("models:/")
+    name, separator, rest = text.rpartition("@") if "@" in text else text.rpartition("/")
+    name = name if separator else MODEL
+    number = re.fullmatch(r"v?(\d+)", rest)
+    found = get(name, number.group(1)) if number else named(rest, name)
+    if found is None:
+        known = ", ".join(f"{alias} = {v}" for alias, v in sorted(aliases(name).items()))
+        raise ValueError(f"no version {rest} of {name}; aliases: {known or 'none'}")
+    return found
 
 
-def _log_head(
-    place: Path, model: str, digest: str, run_id: str, about: Mapping[str, str]
-) -> Version:
-    """Store a head's files under the run that trained it, if there was one, as a version."""
-    known = {"run_id": run_id} if is_known(run_id) else {"run_name": model}
-    with mlflow.start_run(experiment_id=experiment(), **known) as run:
-        log_files(run.info.run_id, place, "head")
-    if not client().search_registered_models(f"name = '{model}'"):
-        client().create_registered_model(model, description="A fine-tuned head of the model ojala")
-    made = client().create_model_version(
-        model,
-        source=f"runs:/{run.info.run_id}/head",
-        run_id=run.info.run_id,
-        tags={"digest": digest, "quantity": about["quantity"]},
-        description=about["description"],
+def get(name: str, version: str) -> Version | None:
+    """A version by its number; None where there is none."""
+    try:
+        return _version(client().get_model_version(name, version))
+    except MlflowException as error:
+        if error.error_code in ABSENT:
+            return None
+        raise
+
+
+def tags(version: Version) -> dict[str, str]:
+    """What is noted at a version."""
+    found = client().get_model_version(version.name, version.version).tags
+    return {str(key): str(value) for key, value in found.items()}
+
+
+def tag(version: Version, notes: Mapping[str, str]) -> None:
+    """Note something at a version; an empty text removes the note."""
+    known = tags(version)
+    for key, value in notes.items():
+        if value:
+            client().set_model_version_tag(version.name, version.version, key, value)
+        elif key in known:
+            client().delete_model_version_tag(version.name, version.version, key)
+
+
+def fetch(version: Version, to: Path | None = None) -> Path:
+    """The bundle of a version of the model, beside its golden objects; a copy below ``to``.
+
+    Raises ValueError where its files are gone.
+    """
+    place = f"models:/{version.name}/{version.version}/artifacts"
+    try:
+        path = mlflow.artifacts.download_artifacts(place, dst_path=str(to) if to else None)
+    except (MlflowException, OSError) as error:
+        words = " ".join(str(error).split())
+        raise ValueError(f"{version}: its files cannot be fetched ({words})") from None
+    return Path(path) / MODEL
+
+
+def _version(found: Any) -> Version:
+    return Version(
+        name=found.name,
+        version=str(found.version),
+        digest=found.tags.get("digest", ""),
+        run_id=found.run_id or "",
     )
-    return Version(name=model, version=str(made.version), digest=digest, run_id=run.info.run_id)
-
-
-def _signature(example: pd.DataFrame, answer: pd.DataFrame) -> ModelSignature:
-    """Any of the example's columns may be left out, but MAG_i; ``queries`` may be asked for."""
-    columns = [
-        ColSpec("string" if name == "MORPHTYPE" else "double", name, required=name == "MAG_i")
-        for name in example.columns
-    ]
-    queries = ParamSpec("queries", DataType.string, list(all_queries()), shape=(-1,))
-    outputs = infer_signature(answer).inputs
-    return ModelSignature(Schema(columns), outputs, ParamSchema([queries]))
-
-
-def _release(package: str) -> str:
-    """Version without what a local build adds to it ("+cpu")."""
-    return installed_version(package).partition("+")[0]

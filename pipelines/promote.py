@@ -1,0 +1,273 @@
+"""``ojala promote``: the gate between a candidate and the alias that is served."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from ojala import gate, gate_report
+from ojala.gate import Row, Shown
+from ojala.gate_config import PromoteConfig
+from ojala.inspection import inspected
+from ojala.shards import columns_of, read_table
+from ojala.writing import written_whole
+from pipelines import aliases, digests, head_states, params, paths, registry, tracking
+from pipelines.registry import CANDIDATE, CHAMPION, PREVIOUS, Version
+
+TEST_SET = paths.CROSSMATCH / "test_real.parquet"
+PROMOTION = paths.REPORTS / "promotion.md"
+
+PASSED, REFUSED, BROKEN, FORCED = "passed", "refused", "broken", "forced"
+
+EXAMPLE = """\
+Open a candidate in a process of its own, compare it with the champion on the same sources of
+Test-Real, and make it the champion where it is no worse. reports/promotion.md says row by row
+what was found. --force promotes what was compared and refused, but never a broken bundle.
+
+Examples:
+    ojala promote
+    ojala promote 7 --force --reason "the new spectra are worth 1 % of the quasars\""""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What the gate found.
+
+    outcome: PASSED, REFUSED or BROKEN; why: of the last two; rows: none of a broken candidate
+    num_golden: objects that it answered as at its registration
+    """
+
+    candidate: Version
+    champion: Version | None
+    outcome: str
+    why: str = ""
+    rows: list[Row] = field(default_factory=list)
+    num_golden: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """Who asks for a promotion, when and why, and whether in spite of the gate."""
+
+    by: str
+    at: str
+    reason: str
+    force: bool
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of ``ojala promote``."""
+    parser.description = EXAMPLE
+    parser.add_argument(
+        "version", nargs="?", default=CANDIDATE, help="number or alias; the candidate by default"
+    )
+    parser.add_argument("--force", action="store_true", help="promote what the gate refuses")
+    parser.add_argument("--reason", default="", help="why; --force needs one")
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Promote, or raise ValueError saying why not."""
+    reason = arguments.reason.strip()
+    if arguments.force and not reason:
+        raise ValueError('--force needs --reason "...": it is kept with the version')
+    order = Order(by=aliases.who(), at=aliases.now(), reason=reason, force=arguments.force)
+    config = params.section("promote", PromoteConfig)
+    with aliases.alone():
+        if not registry.models():
+            raise ValueError("no model is registered; dvc repro register makes a candidate")
+        undone = aliases.recover()
+        if undone:
+            print(f"promote: {undone}", file=sys.stderr)
+        _promote(_asked_for(arguments.version), order, config)
+
+
+def _asked_for(words: str) -> Version:
+    version = registry.find(words)
+    if registry.is_head(version.name):
+        raise ValueError(
+            f"{version.name} is a head: it follows its base, which is what is promoted"
+        )
+    return version
+
+
+def _promote(candidate: Version, order: Order, config: PromoteConfig) -> None:
+    champion = registry.named(CHAMPION)
+    if champion is not None and champion.digest == candidate.digest:
+        print(f"{champion} is champion already, nothing is done")
+        _print_heads(head_states.follow(champion))
+        return
+    _check_not_taken_back(candidate, order)
+    previous = registry.aliases().get(PREVIOUS, "")
+    found = judged(candidate, champion, config)
+    run_id = _recorded(found, order, config)
+    if found.outcome == BROKEN or (found.outcome == REFUSED and not order.force):
+        notes = {"gate": found.outcome, "gate_why": found.why[:500], "gate_run": run_id}
+        registry.tag(candidate, notes)
+        raise ValueError(f"{candidate} is {found.outcome}: {found.why} (see {PROMOTION})")
+    aliases.carry_out(_move(found, order, previous, run_id))
+    tracking.client().set_tag(run_id, "champion_now", candidate.version)
+    _write(found, order, config, moved=True)
+    before = f"; {champion} is previous" if champion else ""
+    print(f"{candidate} is champion{before}: {gate_report.counted(found.rows)} (see {PROMOTION})")
+    _print_heads(head_states.follow(candidate))
+
+
+def _check_not_taken_back(candidate: Version, order: Order) -> None:
+    """What was rolled back does not come back by itself with the next run of a schedule."""
+    notes = registry.tags(candidate)
+    if "rolled_back_at" in notes and not order.force:
+        raise ValueError(
+            f"{candidate} was rolled back at {notes['rolled_back_at']} "
+            f"({notes.get('rolled_back_reason', '-')}); --force --reason promotes it all the same"
+        )
+
+
+def judged(candidate: Version, champion: Version | None, config: PromoteConfig) -> Verdict:
+    """The gate: is the candidate whole, and is it no worse than the champion?
+
+    Raises ValueError where it is the champion, or the test set, that cannot be read.
+    """
+    if not TEST_SET.is_file():
+        raise ValueError(f"{TEST_SET}: no test set to compare on; dvc repro crossmatch makes it")
+    shown = []
+    for version in filter(None, (candidate, champion)):
+        try:
+            shown.append(_shown(version, config))
+        except ValueError as error:
+            if version is not candidate:
+                raise ValueError(f"the champion cannot be compared with: {error}") from None
+            return Verdict(candidate=candidate, champion=champion, outcome=BROKEN, why=str(error))
+    truth = columns_of(read_table(TEST_SET))
+    (given, num_golden), *other = shown
+    rows = gate.verdict(given, other[0][0] if other else None, truth, config)
+    against = [gate_report.in_words(row) for row in rows if row.refuses]
+    more = f" and {len(against) - 3} more" if len(against) > 3 else ""
+    return Verdict(
+        candidate=candidate,
+        champion=champion,
+        outcome=REFUSED if against else PASSED,
+        why="; ".join(against[:3]) + more,
+        rows=rows,
+        num_golden=num_golden,
+    )
+
+
+def _shown(version: Version, config: PromoteConfig) -> tuple[Shown, int]:
+    """What a version shows in a process of its own."""
+    with tempfile.TemporaryDirectory() as copy:
+        found = inspected(
+            registry.fetch(version, Path(copy)),
+            digest=version.digest,
+            sources=TEST_SET,
+            num_timed=config.num_timed,
+            timeout=config.timeout,
+        )
+    shown = Shown(answers=found.answers, latency=found.latency, megabytes=found.megabytes)
+    return shown, found.num_golden
+
+
+def _move(found: Verdict, order: Order, previous: str, run_id: str) -> aliases.Move:
+    was = found.champion
+    notes = {
+        "promoted_by": order.by,
+        "promoted_at": order.at,
+        "promoted_reason": order.reason or "it passed the gate",
+        "promoted_over": f"version {was.version}, digest {was.digest}" if was else "no champion",
+        "gate": FORCED if found.outcome == REFUSED else found.outcome,
+        "gate_why": found.why[:500],
+        "gate_run": run_id,
+        **dict.fromkeys(("rolled_back_by", "rolled_back_at", "rolled_back_reason"), ""),
+    }
+    return aliases.Move(
+        champion=found.candidate.version,
+        previous=was.version if was else previous,
+        was_champion=was.version if was else "",
+        was_previous=previous,
+        by=order.by,
+        at=order.at,
+        notes={found.candidate.version: notes},
+    )
+
+
+def _recorded(found: Verdict, order: Order, config: PromoteConfig) -> str:
+    """Write the page, and a run with it, its table and its numbers; the run's id."""
+    _write(found, order, config, moved=False)
+    over = f" over {found.champion.version}" if found.champion else ""
+    data = digests.data_digests([str(paths.CROSSMATCH)])
+    with tracking.run(
+        f"promote {found.candidate.version}{over}", {"promote": asdict(config)}, data
+    ) as run_id:
+        notes = {"gate": found.outcome, "forced": str(order.force), "by": order.by}
+        notes |= {"reason": order.reason, "why": found.why[:5000]}
+        notes |= {"candidate": f"{found.candidate.version} {found.candidate.digest}"}
+        if found.champion:
+            notes["champion"] = f"{found.champion.version} {found.champion.digest}"
+        for key, value in notes.items():
+            tracking.client().set_tag(run_id, key, value)
+        tracking.log_metrics(run_id, _numbers(found.rows), step=0)
+        tracking.log_files(run_id, PROMOTION, "promotion")
+        if found.rows:
+            tracking.log_table(run_id, [asdict(row) for row in found.rows], "promotion.json")
+    return run_id
+
+
+def _numbers(rows: list[Row]) -> dict[str, dict[str, float]]:
+    """Numbers that the UI can set side by side between promotions."""
+    compared = [row for row in rows if row.part in (gate.CLASS, gate.QUANTITY, gate.COST)]
+    columns = ("candidate", "champion", "worse")
+    return {name: {row.name: getattr(row, name) for row in compared} for name in columns}
+
+
+def _write(found: Verdict, order: Order, config: PromoteConfig, *, moved: bool) -> None:
+    """reports/promotion.md."""
+    text = gate_report.page(
+        f"Promotion of {found.candidate}: {_outcome(found, order, moved)}",
+        _about(found, order),
+        found.rows,
+        confidence=config.confidence,
+        num_draws=config.num_draws,
+        proof=config.proof,
+        section="promote",
+    )
+    with written_whole(PROMOTION) as partial:
+        partial.write_text(text)
+
+
+def _outcome(found: Verdict, order: Order, moved: bool) -> str:
+    if moved:
+        return "champion by force" if found.outcome == REFUSED else "champion"
+    return found.outcome
+
+
+def _about(found: Verdict, order: Order) -> dict[str, str]:
+    """What stands at the top of the page."""
+    was = found.champion
+    about = {
+        "Candidate": f"{found.candidate}, digest `{found.candidate.digest[:12]}`, "
+        f"run `{found.candidate.run_id}`",
+        "Champion": f"{was}, digest `{was.digest[:12]}`, run `{was.run_id}`"
+        if was
+        else "none: a first model need only reach the floors",
+        "Gate": f"{found.outcome}" + (f": {found.why}" if found.why else ""),
+        "Asked by": f"{order.by}, {order.at}" + (", with --force" if order.force else ""),
+        "Reason": order.reason or "-",
+        "Commit": digests.git_commit(),
+    }
+    if found.rows:
+        of_set = digests.data_digests([str(paths.CROSSMATCH)]).get(str(paths.CROSSMATCH), "-")
+        about["Test set"] = f"`{TEST_SET}`, digest of its directory `{of_set}`"
+        about["Golden objects"] = (
+            f"{found.num_golden} answered as at registration"
+            if found.num_golden
+            else "none were stored with this version; answers are finite and honest in form"
+        )
+        about["Rows"] = gate_report.counted(found.rows)
+    return about
+
+
+def _print_heads(states: list[head_states.HeadState]) -> None:
+    for one in states:
+        print(f"head {one.name}, version {one.version.version}: {one.state}")

@@ -1,0 +1,82 @@
+"""What DVC stored under a digest: the files of a directory, and where their bytes lie."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+CACHE = Path(".dvc/cache/files/md5")
+LOCK = Path("dvc.lock")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredFile:
+    """A file of a directory that DVC keeps, with the md5 of its bytes."""
+
+    name: str
+    md5: str
+
+    def place(self, directory: str) -> Path | None:
+        """Where its bytes lie: the cache, or the working tree if they are the same there."""
+        for path in (_cached(self.md5), Path(directory) / self.name):
+            if path.is_file() and _md5(path) == self.md5:
+                return path
+        return None
+
+
+def files(directory: str, digest: str) -> list[StoredFile]:
+    """Files of a directory by its digest, "....dir", from the listing that DVC keeps of it.
+
+    Raises ValueError where this cache has no such listing.
+    """
+    listing = _cached(digest)
+    if not listing.is_file():
+        raise ValueError(f"{directory}: {digest} is not in the cache; dvc fetch brings it")
+    content = listing.read_bytes()
+    if hashlib.md5(content).hexdigest() != digest.removesuffix(".dir"):
+        raise ValueError(f"{listing}: another listing than its name says")
+    return [StoredFile(name=one["relpath"], md5=one["md5"]) for one in json.loads(content)]
+
+
+def stages(commit: str | None = None) -> dict[str, Any]:
+    """Stages of dvc.lock, of the working tree or of a commit; none where it has none."""
+    if commit is None:
+        text = LOCK.read_text() if LOCK.exists() else ""
+    else:
+        shown = subprocess.run(
+            ["git", "show", f"{commit}:./{LOCK}"], capture_output=True, text=True, check=False
+        )
+        text = shown.stdout if shown.returncode == 0 else ""
+    found = YAML(typ="safe").load(text) if text else None
+    return dict(found["stages"]) if found else {}
+
+
+def outs(locked: Mapping[str, Any]) -> dict[str, str]:
+    """Digest of everything that the stages wrote."""
+    return {out["path"]: out["md5"] for stage in locked.values() for out in stage.get("outs", ())}
+
+
+def origins(locked: Mapping[str, Any], path: str) -> Iterator[tuple[str, str]]:
+    """What other stages wrote and the stage of ``path`` read: paths and digests."""
+    written = outs(locked)
+    for stage in locked.values():
+        if any(out["path"] == path for out in stage.get("outs", ())):
+            for dep in stage.get("deps", ()):
+                if any(dep["path"] == out or dep["path"].startswith(f"{out}/") for out in written):
+                    yield dep["path"], dep.get("md5", "")
+
+
+def _cached(digest: str) -> Path:
+    return CACHE / digest[:2] / digest[2:]
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
