@@ -15,7 +15,7 @@ import argparse
 import json
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -70,20 +70,27 @@ def reports(
     if args.bundle:
         itself = import_module("benchmarks.peers.ojala_itself").Itself.of_bundle(args.bundle)
         yield itself.name, itself.provenance() | scoring.answered(itself, tests, config)
-    yield from compare(args.only, train, tests, config)
+    yield from compare(args.only, train, tests, config, {"eazy": args.eazy_sources})
 
 
 def compare(
-    names: Sequence[str], train: Columns, tests: dict[str, Columns], config: EvaluateConfig
+    names: Sequence[str],
+    train: Columns,
+    tests: dict[str, Columns],
+    config: EvaluateConfig,
+    most: Mapping[str, int | None] | None = None,
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Name and report of each peer; one whose packages are missing is left out, and said so."""
+    """Name and report of each peer; one whose packages are missing is left out, and said so.
+
+    most: sources of a test set that a slow peer is asked about, by its name
+    """
     for name in names:
         try:
             peer = made(name)
         except ImportError as error:
             print(f"{name} is left out: {error}", file=sys.stderr)
             continue
-        report = scoring.report(peer, train, tests, config)
+        report = scoring.report(peer, train, tests, config, (most or {}).get(name))
         seconds, rate = report["train_seconds"], report["objects_per_second"]
         print(f"{peer.name}: trained in {seconds:.1f} s, {rate:.0f} objects/s", file=sys.stderr)
         yield peer.name, report
@@ -157,6 +164,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--bundle", help="a trained bundle, to stand beside its peers")
     parser.add_argument("--num-train", type=int, help="train on so many sources alone")
     parser.add_argument("--keep", action="store_true", help="what --out has of other peers stays")
+    parser.add_argument(
+        "--eazy-sources", type=int, help="sources of each set that eazy is asked about, at random"
+    )
     parser.add_argument("--only", nargs="+", choices=PEERS, default=list(PEERS))
     return parser.parse_args()
 

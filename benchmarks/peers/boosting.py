@@ -78,7 +78,7 @@ def _mean_and_sigma(table: features.Floats, labels: features.Floats) -> tuple[An
     residual = np.zeros(len(labels))
     for number in range(NUM_FOLDS):
         out = fold == number
-        part = lightgbm.LGBMRegressor(**FOREST | {"n_estimators": 200, "learning_rate": 0.08})
+        part = lightgbm.LGBMRegressor(**FOREST | {"n_estimators": 150, "learning_rate": 0.1})
         part.fit(table[~out], labels[~out])
         residual[out] = np.abs(part.predict(table[out]) - labels[out])
     quantile = {"n_estimators": 150, "objective": "quantile", "alpha": WITHIN_SIGMA}

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from flexcode import FlexCodeModel
 from flexcode.regression_models import XGBoost
+from joblib import parallel_config
 
 from benchmarks.peers import answers, densities, features
 from ojala.shards import Columns
@@ -37,11 +38,12 @@ class FlexZBoost:
     def fit(self, train: Columns) -> None:
         """One model for galaxies, one for quasars."""
         table = features.matrix(train)
-        for token in answers.REDSHIFTS:
-            rows = np.flatnonzero(np.isfinite(train[token]))
-            if len(rows) >= 100:
-                redshift = train[token][rows].astype(np.float64)
-                self.models[token] = _tuned(table[rows], redshift, HIGHEST[token])
+        with parallel_config(backend="sequential"):  # else the time of its workers is not counted
+            for token in answers.REDSHIFTS:
+                rows = np.flatnonzero(np.isfinite(train[token]))
+                if len(rows) >= 100:
+                    redshift = train[token][rows].astype(np.float64)
+                    self.models[token] = _tuned(table[rows], redshift, HIGHEST[token])
 
     def predict(self, sources: Columns) -> Columns:
         """The mode of p(z), and half the width of its central 68 %."""

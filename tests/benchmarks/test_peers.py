@@ -270,6 +270,15 @@ def test_a_peer_that_answers_for_fewer_sources_does_not_win():
     peers = {"A": entry(0.9, 0.02), "B": entry(0.9, 0.03), "C": entry(0.9, 0.01, num_galaxies=50)}
     text = table.markdown({"peers": peers})
     assert "| 77 | **0.0200** | 0.0300 | 0.0100 (N = 50) |" in text
+    peers["C"]["test_real"]["random_part"] = 100
+    assert "| 0.0200 | 0.0300 | **0.0100** (N = 50) |" in table.markdown({"peers": peers})
+
+
+def test_a_slow_peer_is_asked_about_a_random_part():
+    few = scoring.random_part(toy(num_sources=100), 30)
+    assert len(few["z"]) == 30 and len(np.unique(few["MAG_i"])) == 30
+    assert np.array_equal(few["z"], scoring.random_part(toy(num_sources=100), 30)["z"])
+    assert len(scoring.random_part(few, 50)["z"]) == 30
 
 
 def test_peers_that_did_not_run_again_stay(tmp_path):
