@@ -82,7 +82,10 @@ def keys_of(section, kind):
                 yield from keys_of(section[name], choice)
 
 
-@pytest.mark.parametrize("name", ["params.yaml", "params.production.yaml"])
+PARAMETER_FILES = ["params.yaml", "params.larger.yaml", "params.production.yaml"]
+
+
+@pytest.mark.parametrize("name", PARAMETER_FILES)
 def test_parameters_and_dataclass_fields_are_the_same(name):
     sections = params.read(ROOT / name)
     assert set(sections) == set(params.SECTIONS)
@@ -91,7 +94,7 @@ def test_parameters_and_dataclass_fields_are_the_same(name):
             assert set(keys) == names
 
 
-@pytest.mark.parametrize("name", ["params.yaml", "params.production.yaml"])
+@pytest.mark.parametrize("name", PARAMETER_FILES)
 def test_parameters_are_valid(name):
     params.check(ROOT / name)
 
