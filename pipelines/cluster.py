@@ -97,6 +97,14 @@ def train(
     _mark_finished(storage, name)
 
 
+def is_cut_off(config: ClusterConfig, name: str) -> bool:
+    """Whether a run of that name was begun and did not end well: ``train`` resumes it."""
+    filesystem, path = filesystem_of(storage_of(config.storage), name)
+    begun, finished = filesystem.get_file_info([path, f"{path}/{FINISHED}"])
+    missing = pyarrow.fs.FileType.NotFound
+    return bool(begun.type != missing and finished.type == missing)
+
+
 class _Forward(ray.train.UserCallback):  # type: ignore[misc]
     """Hands the first worker's report to the process that asked for the training."""
 

@@ -77,6 +77,12 @@ def run(
         yield r.info.run_id
 
 
+def latest_tagged(key: str, value: str) -> str | None:
+    """Id of the latest run that has a tag of that value, None where there is none."""
+    found = client().search_runs([experiment()], f"tags.{key} = '{value}'", max_results=1)
+    return str(found[0].info.run_id) if found else None
+
+
 def log_parameters(run_id: str, parameters: Mapping[str, Any]) -> None:
     """Log nested parameters, a hundred at a time."""
     flat = [Param(key, str(value)) for key, value in flattened(parameters).items()]

@@ -15,22 +15,25 @@ from pipelines import cluster, digests, learning, params, paths, stage, tracking
 
 
 def train() -> None:
-    """Write models/ojala, and models/run.json: the run and the digest of what it made."""
+    """Write models/ojala, and models/run.json: the run and the digest of what it made.
+
+    A training that was cut off goes on from its last checkpoint, in the run that it began with.
+    """
     source = Path(params.section("settings", params.SettingsConfig).train)
     config = params.section("train", TrainConfig, source)
     parameters = params.read() | {"train": params.read(source)["train"]}
     machines = params.section("cluster", cluster.ClusterConfig)
     data = digests.data_digests([str(paths.WEIGHTS), str(paths.JPAS)])
+    name = f"train-{digests.inputs_digest(data, asdict(config))[:16]}"
+    goes_on = cluster.is_cut_off(machines, name)
+    known = tracking.latest_tagged("training", name) if goes_on else None
     with (
-        tracking.run("train", parameters, data) as run_id,
+        tracking.run("train", parameters, data, run_id=known) as run_id,
         tempfile.TemporaryDirectory() as kept,
     ):
+        tracking.client().set_tag(run_id, "training", name)
         reports = cluster.train(
-            learning.learn,
-            _settings(config),
-            machines,
-            name=f"train-{digests.inputs_digest(data, asdict(config))[:16]}",
-            last_checkpoint=Path(kept),
+            learning.learn, _settings(config), machines, name=name, last_checkpoint=Path(kept)
         )
         last: dict[str, Any] = {}
         for report in learning.shown(reports, config.num_epochs):

@@ -93,18 +93,10 @@ def search_run(
 
     name: of the search, a digest of its inputs
     """
-    known = _of_search(name) if goes_on else None
+    known = tracking.latest_tagged("search", name) if goes_on else None
     with tracking.run("search", parameters, data, run_id=known) as parent:
         tracking.client().set_tag(parent, "search", name)
         yield TrialRuns(parent)
-
-
-def _of_search(name: str) -> str | None:
-    """The latest run of a search of that name."""
-    found = tracking.client().search_runs(
-        [tracking.experiment()], f"tags.search = '{name}'", max_results=1
-    )
-    return str(found[0].info.run_id) if found else None
 
 
 def _children(parent: str) -> list[Any]:

@@ -64,8 +64,8 @@ def tables(tmp_path):
     }
 
 
-def train(tmp_path, settings, num_workers, name):
-    config = cluster.ClusterConfig(
+def machines(tmp_path, num_workers):
+    return cluster.ClusterConfig(
         num_workers=num_workers,
         cpus_per_worker=1,
         use_gpu=False,
@@ -74,13 +74,18 @@ def train(tmp_path, settings, num_workers, name):
         max_failures=2,
         poll_interval=0.1,
     )
-    last = tmp_path / name
+
+
+def train(tmp_path, settings, num_workers, name):
+    config, last = machines(tmp_path, num_workers), tmp_path / name
     return list(cluster.train(mortal, settings, config, name=name, last_checkpoint=last)), last
 
 
 def test_two_workers_one_killed_give_the_loss_curve_of_one(tmp_path, tables, machine):
     alone, _ = train(tmp_path, tables, 1, "one")
     assert [report["epoch"] for report in alone] == [1, 2, 3, 4, 5]
+    assert not cluster.is_cut_off(machines(tmp_path, 1), "one")
+    assert not cluster.is_cut_off(machines(tmp_path, 1), "never begun")
 
     reports, last = train(tmp_path, tables | {"die_at": 4}, 2, "two")
     resumed = [report["epoch"] for report in reports if report["resumed"]]
@@ -95,3 +100,4 @@ def test_two_workers_one_killed_give_the_loss_curve_of_one(tmp_path, tables, mac
     # A finished run is done anew, not resumed; what cannot be mended ends it at once.
     with pytest.raises(ValueError, match="the regression term is nan"):
         train(tmp_path, tables | {"nan_at": 2}, 1, "one")
+    assert cluster.is_cut_off(machines(tmp_path, 1), "one")
