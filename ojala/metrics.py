@@ -1,4 +1,4 @@
-"""Measures of a classification (Eqs. 4-7) and of an estimate (Eq. 8), as the paper has them."""
+"""Measures of a classification (Eqs. 4-7), of an estimate (Eq. 8), and of the errors of bands."""
 
 from __future__ import annotations
 
@@ -88,3 +88,14 @@ def residual_scores(
     for name, measure in measures.items():
         result[name] = measure(residual) if len(residual) >= min_objects else NOT_ENOUGH
     return result
+
+
+def error_correlation(mag_i: NDArray[Any], flux_err: NDArray[Any]) -> NDArray[Any]:
+    """Correlation between bands of log errors, once their trend with i is taken out.
+
+    flux_err: shape (num_sources, num_bands), all known. Returns (num_bands, num_bands).
+    """
+    log_err = np.log(flux_err)
+    design = np.vander(mag_i - 20, 4)
+    fit, *_ = np.linalg.lstsq(design, log_err, rcond=None)
+    return np.asarray(np.corrcoef(log_err - design @ fit, rowvar=False))

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ojala.bands import narrow_bands
+from ojala.metrics import error_correlation
 from ojala.noise import magnitude_only_donors
 from ojala.shards import Columns
 
@@ -65,17 +66,6 @@ def distances(sets: dict[str, ErrorSet]) -> dict[str, dict[str, float]]:
             "log_snr": _rms(_median_log_snr(members) - snr),
         }
     return result
-
-
-def error_correlation(mag_i: NDArray[Any], flux_err: NDArray[Any]) -> NDArray[Any]:
-    """Correlation between bands of log errors, once their trend with i is taken out.
-
-    flux_err: shape (num_sources, num_bands), all known. Returns (num_bands, num_bands).
-    """
-    log_err = np.log(flux_err)
-    design = np.vander(mag_i - 20, 4)
-    fit, *_ = np.linalg.lstsq(design, log_err, rcond=None)
-    return np.asarray(np.corrcoef(log_err - design @ fit, rowvar=False))
 
 
 def _usable(columns: Columns) -> NDArray[np.bool_]:

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from ojala.noise_comparison import NARROW, distances, error_correlation, error_sets
+from ojala.metrics import error_correlation
+from ojala.noise_comparison import NARROW, distances, error_sets
 
 
 def sources(num, shared, seed):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ojala.bands import narrow_bands
 from ojala.figures.style import COLOURS
+from ojala.metrics import error_correlation
 from ojala.quantities import CLASSES
 from ojala.shards import Columns
 
@@ -141,7 +142,7 @@ def noise(errors: dict[str, tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]) ->
     """Errors of the mocks against those of J-PAS: by magnitude, and between bands.
 
     errors: for each set of sources (the first is J-PAS itself) the i magnitude (num_sources,),
-    flux and 1 sigma error in the narrow bands (num_sources, num_bands), NaN where not observed.
+    flux and 1 sigma error in the narrow bands (num_sources, num_bands), all known.
     """
     figure = Figure(figsize=(13, 6.6), layout="constrained")
     axes = figure.subplots(2, 4)
@@ -172,22 +173,6 @@ def noise(errors: dict[str, tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]) ->
     figure.colorbar(image, label="Correlation of log errors at fixed i", **bar)
     figure.suptitle("Top: medians in half a magnitude, 16-84 % of the sources shaded", fontsize=9)
     return figure
-
-
-def error_correlation(mag_i: NDArray[Any], flux_err: NDArray[Any]) -> NDArray[Any]:
-    """Correlation between bands of log errors, once their trend with i is taken out.
-
-    flux_err: shape (num_sources, num_bands). Returns (num_bands, num_bands).
-    """
-    log_err = np.log(flux_err)
-    design = np.vander(mag_i - 20, 4)
-    residual = np.full_like(log_err, np.nan)
-    for number in range(log_err.shape[1]):
-        usable = np.isfinite(log_err[:, number]) & np.isfinite(mag_i)
-        fit, *_ = np.linalg.lstsq(design[usable], log_err[usable, number], rcond=None)
-        residual[usable, number] = log_err[usable, number] - design[usable] @ fit
-    complete = np.all(np.isfinite(residual), axis=1)
-    return np.asarray(np.corrcoef(residual[complete], rowvar=False))
 
 
 def _running(

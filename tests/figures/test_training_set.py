@@ -2,7 +2,7 @@ import numpy as np
 from drawn import labelled
 from test_sampling import population
 
-from ojala.figures import error_correlation, noise, sampling, save
+from ojala.figures import noise, sampling, save
 from ojala.sampling import WeightsConfig, weights
 
 
@@ -30,13 +30,6 @@ def errors_of(num, shared, seed=0):
     night = shared * rng.normal(size=(num, 1)) + (1 - shared) * rng.normal(size=(num, 54))
     flux_err = 0.02 * 10 ** (0.3 * (mag_i[:, None] - 20)) * np.exp(0.3 * night)
     return mag_i, np.ones((num, 54)), flux_err
-
-
-def test_correlation_of_errors_is_that_beside_the_trend_with_magnitude():
-    mag_i, _, together = errors_of(4000, 1.0)
-    assert error_correlation(mag_i, together)[3, 40] > 0.99
-    mag_i, _, alone = errors_of(4000, 0.0)
-    assert abs(error_correlation(mag_i, alone)[3, 40]) < 0.1
 
 
 def test_the_noise_figure_compares_three_sets(tmp_path):
