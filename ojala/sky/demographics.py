@@ -16,7 +16,7 @@ Flags = NDArray[np.bool_]
 DENSER = 1.12
 """Density of the mean Universe over that of the local volume of the mass functions."""
 
-MASS_RANGE, REDSHIFT_RANGE = (6.5, 12.2), (0.003, 1.65)
+MASS_RANGE = 6.5, 12.2
 
 
 def number_density(quiescent: ArrayLike, z: ArrayLike, logm: ArrayLike) -> Floats:

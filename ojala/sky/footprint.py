@@ -81,11 +81,6 @@ def places(rng: np.random.Generator, num_sources: int, healpix: int) -> tuple[Fl
     return lon.to_value(u.deg), lat.to_value(u.deg)
 
 
-def cell_of(ra: Floats, dec: Floats) -> NDArray[np.int64]:
-    """The cell of positions in degrees."""
-    return np.asarray(CELLS.lonlat_to_healpix(ra * u.deg, dec * u.deg))
-
-
 def tile_of(ra: Floats, dec: Floats) -> NDArray[np.int64]:
     """The J-PAS tile of positions in degrees."""
     tiles = HEALPix(nside=TILE_NSIDE, order="nested")

@@ -16,9 +16,6 @@ Array = NDArray[np.float64]
 LIGHT_SPEED = 299_792.458
 """km/s."""
 
-MG_II, H_BETA, H_ALPHA, O_III = 2799.1, 4862.7, 6564.6, 5008.2
-"""Vacuum wavelengths, Angstrom."""
-
 UV_LINES = ((949.7, 2.0), (977.0, 4.5), (991.6, 2.5), (1033.0, 10.0), (1065.0, 3.0), (1123.0, 1.5))
 """Blueward of the components: wavelength, equivalent width (both Angstrom)."""
 

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from ojala.sky.footprint import cell_of, lay_out, photsys, places, tile_of, tiles_of
+from ojala.sky.footprint import lay_out, photsys, places, tile_of, tiles_of
 from ojala.sky.streams import Stream, generator
+from ojala.surveys.pixels import healpix
 
 SKY = dict(num_desi=1000, num_jpas=3000, num_both=205, desi_per_cell=50, jpas_per_cell=250)
 
@@ -37,7 +38,7 @@ def test_a_sky_that_is_too_small_is_said():
 
 def test_places_are_uniform_in_their_cell():
     ra, dec = places(generator(1, 10375, Stream.PLACES), 4000, 10375)
-    assert np.all(cell_of(ra, dec) == 10375)
+    assert np.all(healpix(ra, dec) == 10375)
     tiles, counts = np.unique(tile_of(ra, dec), return_counts=True)
     assert set(tiles) == set(tiles_of(10375))
     assert np.all(np.abs(counts - 1000) < 5 * np.sqrt(750))
