@@ -10,6 +10,7 @@ import argparse
 import importlib
 import os
 import sys
+from argparse import RawDescriptionHelpFormatter
 from collections.abc import Sequence
 
 from ojala import __version__
@@ -62,14 +63,16 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="ojala",
         description="A foundation model for the light of galaxies, quasars and stars.",
-        epilog="ojala COMMAND --help shows what a command needs, with an example.",
+        epilog="ojala COMMAND --help shows what a command needs, with an example.\n\n"
+        "example: ojala predict sources.fits --bundle models/ojala --out answers.fits",
+        formatter_class=RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"ojala {__version__}")
     parser.set_defaults(traceback=False)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (module, summary) in COMMANDS.items():
         command = commands.add_parser(
-            name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter
+            name, help=summary, formatter_class=RawDescriptionHelpFormatter
         )
         if argv[:1] == [name]:
             importlib.import_module(module).add_arguments(command)

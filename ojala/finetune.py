@@ -187,6 +187,7 @@ Train a head: a quantity of your own from the embeddings of a trained bundle.
 
 Example:
     ojala finetune masses.csv --quantity LOGMASS_DAS_PAN25 --name bh-mass --classes QSO
+    ojala predict sources.fits --heads models/heads --out answers.fits
 
 The table names its sources by TARGETID (SURVEY and PROGRAM too, where it has them) or by TILE_ID
 and NUMBER. Beside the quantity it may hold its 1 sigma error, <QUANTITY>_ERR. The head is asked by
@@ -220,7 +221,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name in ("unit", "ucd", "description"):
         parser.add_argument(f"--{name}", default="", help=f"{name} of the catalogue's column")
     parser.add_argument("--steps", type=int, default=FinetuneConfig.num_steps, help="of training")
-    parser.add_argument("--seed", type=int, default=FinetuneConfig.seed)
+    parser.add_argument("--seed", type=int, default=FinetuneConfig.seed, help="(%(default)s)")
 
 
 def main(arguments: argparse.Namespace) -> None:

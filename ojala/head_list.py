@@ -18,8 +18,19 @@ Example:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of ``ojala heads``."""
     parser.description = EXAMPLE
-    parser.add_argument("directory", type=Path, nargs="?", default=Path("models/heads"))
-    parser.add_argument("--bundle", type=Path, default=Path("models/ojala"))
+    parser.add_argument(
+        "directory",
+        type=Path,
+        nargs="?",
+        default=Path("models/heads"),
+        help="of heads, as ojala finetune wrote them (%(default)s)",
+    )
+    parser.add_argument(
+        "--bundle",
+        type=Path,
+        default=Path("models/ojala"),
+        help="what the heads are to answer beside (%(default)s)",
+    )
 
 
 def main(arguments: argparse.Namespace) -> None:

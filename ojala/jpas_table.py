@@ -141,15 +141,27 @@ def _reasons(
     return reasons
 
 
+EXAMPLE = """\
+Reads J-PAS dual-mode tables as the archive gives them (jpas.MagABDualObj or FLambdaDualObj: FITS,
+VOTable, CSV or Parquet) and adds g, r, z, W1, W2 and morphology of the nearest Legacy source.
+Every source becomes a row of the table or is set aside with a reason.
+
+Example:
+    ojala jpas data/real/jpas --legacy data/real/legacy --out jpas.parquet"""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of ``ojala jpas``."""
+    parser.description = EXAMPLE
     parser.add_argument("dual", type=Path, help="J-PAS dual-mode table, or a directory of tables")
     parser.add_argument("--legacy", type=Path, help="Legacy sweep, or a directory of sweeps")
     parser.add_argument(
         "--out", type=Path, required=True, help="a file *.parquet, or a directory of shards"
     )
     parser.add_argument("--rejects", type=Path, help="table of the sources set aside (Parquet)")
-    parser.add_argument("--min-bands", type=int, default=MIN_BANDS, help="narrow bands needed")
+    parser.add_argument(
+        "--min-bands", type=int, default=MIN_BANDS, help="narrow bands needed of 54 (%(default)s)"
+    )
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -27,8 +27,8 @@ Reads coadd-*.fits and redrock-*.fits below DIR, and the value-added catalogues 
 (fastspec-*.fits, IronPhysProp*.fits, mwsall-*.fits, VAC_BHmass*.fits), in DR1's layout or flat.
 Every spectrum becomes a row of the table or is set aside with a reason.
 
-  ojala mocks data/dr1 --out mocks.parquet --workers 8
-"""
+Example:
+    ojala mocks data/dr1 --out mocks.parquet --workers 8"""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,40 +3,50 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from astropy import units as u
 from astropy.table import MaskedColumn, Table
 
-from ojala import bundle
+from ojala import bundle, head
 from ojala.derived import derived
 from ojala.predict import Predictor
 from ojala.quantities import observations
 from ojala.shards import columns_of, read_table
 from ojala.table_files import read_table_file, table_format, write_table_file
-from ojala.vac import vac_column
+from ojala.vac import VacColumn, vac_column
 from ojala.writing import written_whole
 
-EXAMPLE = """Class, redshift and physical quantities of the sources of a catalogue.
+EXAMPLE = """\
+Class, redshift and physical quantities of the sources of a catalogue.
 
 The catalogue holds whatever bands there are, named as the released mocks name them: J0378 ... J0910
 (flux density over that of the i band), MAG_i (needed), MAG_G, MAG_R, MAG_Z, MAG_W1, MAG_W2 (AB),
 MORPHTYPE; NaN or an empty cell is not observed. The answers stand beside its own columns. Line
 fluxes and luminosities need AUTO_iSDSS, the total i flux in 1e-19 erg/s/cm2/Angstrom.
 
-    ojala predict sources.fits --bundle models/ojala --out answers.parquet
-"""
+Example:
+    ojala predict sources.fits --bundle models/ojala --out answers.parquet"""
 
 PARQUET = ".parquet"
+KINDS = ".csv, .ecsv, .fits, .vot or .parquet"
 
 _USED = {"AUTO_iSDSS"} | {name for token in observations() for name in (token, f"{token}_ERR")}
 
 
-def predicted(path: Path, predictor: Predictor, queries: list[str] | None = None) -> Table:
+def predicted(
+    path: Path,
+    predictor: Predictor,
+    queries: list[str] | None = None,
+    extra: Sequence[VacColumn] = (),
+) -> Table:
     """The catalogue of ``path`` with the answers as further columns, row by row.
 
+    extra: what the answers of heads mean
     Raises ValueError naming the file for one that cannot be read or lacks i, and for a column
     that the catalogue already has.
     """
@@ -52,7 +62,7 @@ def predicted(path: Path, predictor: Predictor, queries: list[str] | None = None
         if name in catalogue.colnames:
             raise ValueError(f"{path}: column {name} is there already: rename it to keep it")
         catalogue[name] = values.astype(str) if values.dtype.kind == "O" else values
-        _describe(catalogue, name)
+        _describe(catalogue, name, extra)
     return catalogue
 
 
@@ -102,21 +112,33 @@ def _meaning(column: MaskedColumn) -> dict[str, str]:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of ``ojala predict``."""
     parser.description = EXAMPLE
-    parser.add_argument("catalogue", type=Path, metavar="CATALOGUE", help="CSV, FITS, VOTable ...")
-    parser.add_argument("--bundle", type=Path, default=Path("models/ojala"), help="(%(default)s)")
+    parser.add_argument("catalogue", type=Path, metavar="CATALOGUE", help=KINDS)
     parser.add_argument(
-        "--out", type=Path, required=True, help=".parquet, .fits, .csv, .ecsv, .vot"
+        "--bundle",
+        type=Path,
+        default=Path("models/ojala"),
+        help="directory of a trained model (%(default)s)",
     )
-    parser.add_argument("--queries", help="such as SPECTYPE,Z_GAL (default: all 15 quantities)")
+    parser.add_argument("--out", type=Path, required=True, help=f"catalogue to write: {KINDS}")
+    parser.add_argument(
+        "--heads", type=Path, help="directory of heads that answer as well, such as models/heads"
+    )
+    parser.add_argument(
+        "--queries", help="such as SPECTYPE,Z_GAL (default: all 15 quantities, and every head)"
+    )
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Run ``ojala predict``."""
     if arguments.out.suffix != PARQUET:
         table_format(arguments.out)
-    predictor = Predictor(bundle.load(arguments.bundle))
+    opened = bundle.load(arguments.bundle)
+    heads = head.load_all(arguments.heads, opened.digest) if arguments.heads else []
+    if arguments.heads and not heads:
+        raise ValueError(f"{arguments.heads}: no heads here; ojala finetune makes one")
+    predictor = Predictor(opened, heads=heads)
     queries = arguments.queries.split(",") if arguments.queries else None
-    table = predicted(arguments.catalogue, predictor, queries)
+    table = predicted(arguments.catalogue, predictor, queries, [one.column for one in heads])
     write_catalogue(table, arguments.out)
     print(f"{arguments.out}: {len(table)} sources")
 
@@ -135,11 +157,11 @@ def _plain(column: MaskedColumn) -> np.ndarray:
     return np.where(empty, np.nan, values) if empty.any() else values
 
 
-def _describe(table: Table, name: str) -> None:
-    """Unit and meaning of an answer, where the catalogue's tables know it."""
+def _describe(table: Table, name: str, extra: Sequence[VacColumn]) -> None:
+    """Unit and meaning of an answer, where there is a description of it."""
     try:
-        column = vac_column(name)
-    except ValueError:  # a head's own quantity
+        column = vac_column(name, extra)
+    except ValueError:  # a probability of a morphology
         return
-    table[name].unit = column.unit or None
+    table[name].unit = u.Unit(column.unit, parse_strict="silent") if column.unit else None
     table[name].description = column.description

@@ -1,7 +1,9 @@
 """The command: what goes well is a summary, what goes wrong one sentence and exit code 1."""
 
+import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,8 @@ from desi_survey import real_directory, write_pair
 
 from ojala import __version__
 from ojala.cli import COMMANDS, main
+from ojala.sky import survey
+from ojala.sky.sky_config import SkyConfig
 
 
 def listing(directory):
@@ -35,7 +39,13 @@ def test_every_command_explains_itself(command, capsys):
     with pytest.raises(SystemExit) as stop:
         main([command, "--help"])
     assert stop.value.code == 0
-    assert f"ojala {command}" in capsys.readouterr().out
+    _, example = re.split("Examples?:", capsys.readouterr().out, maxsplit=1, flags=re.IGNORECASE)
+    assert f"ojala {command}" in example
+
+
+def test_every_number_of_the_sky_is_an_option_of_its_command():
+    numbers = {field.name for field in fields(SkyConfig) if not field.name.endswith("_mix")}
+    assert set(survey.OPTIONS) == numbers
 
 
 def test_the_help_of_mocks_has_an_example(capsys):

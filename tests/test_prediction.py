@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from astropy.table import Table
+from toy_heads import toy_bundle, toy_head
 from toy_sky import toy_table
 
 from ojala import bundle
@@ -131,6 +132,19 @@ def test_answers_have_units_and_no_warning_is_shown(model, sky, tmp_path, suffix
         "FEH": "dex",
         "TEFF_ERR": "K",
     }
+
+
+def test_heads_answer_beside_the_model(sky, tmp_path, capsys):
+    base, path, out = toy_bundle(tmp_path / "ojala"), tmp_path / "in.fits", tmp_path / "out.fits"
+    toy_head(tmp_path / "heads/bh-mass", base, unit="dex(solMass)", description="virial mass")
+    sky.write(path)
+    asked = [path, "--bundle", base, "--heads", tmp_path / "heads", "--out", out]
+    assert main(["predict", *map(str, asked), "--queries", "bh-mass,Z_QSO"]) == 0
+    answers = read_catalogue(out)
+    assert set(answers.colnames) - set(NAMES) == {"LOGMASS", "LOGMASS_ERR", "Z_QSO", "Z_QSO_ERR"}
+    assert str(answers["LOGMASS"].unit) == "dex(solMass)" and np.isfinite(answers["LOGMASS"]).all()
+    other = toy_bundle(tmp_path / "other", seed=1)
+    refused([path, "--bundle", other, *asked[3:]], capsys, "heads/bh-mass: retrain needed")
 
 
 def test_parquet_keeps_arrays_names_and_meanings(model, tmp_path):

@@ -231,6 +231,8 @@ def _colour_colour(axis: Axes, truth: Columns, desi: NDArray[np.bool_]) -> None:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of ``ojala sky-figures``."""
+    parser.description = "Draw spectra, counts and depths of a simulated sky."
+    parser.epilog = "example: ojala sky-figures data/simulated --out docs/figures"
     parser.add_argument("sky", type=Path, help="directory that ojala simulate wrote")
     parser.add_argument("--out", type=Path, required=True, help="directory for the figures")
 

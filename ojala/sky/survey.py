@@ -10,7 +10,6 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import fields
 from functools import partial
 from pathlib import Path
 
@@ -67,27 +66,41 @@ def _make_cell(config: SkyConfig, out: Path, cell: Cell) -> cells.Made:
         return cells.make(config, out, cell)
 
 
+OPTIONS = {
+    "seed": "of all random numbers",
+    "num_desi": "sources with a DESI spectrum",
+    "num_jpas": "sources where J-PAS looks",
+    "num_both": "sources that are both",
+    "desi_per_cell": "DESI sources in a sky pixel of 0.84 square degrees",
+    "jpas_per_cell": "J-PAS sources in such a pixel",
+    "gap": "J-PAS photometry against simulations: 0 the same, 1 as different as expected",
+    "bad_share": "share of the DESI spectra that are spoilt",
+    "missing_tray_share": "share of the J-PAS tiles without a tray of filters",
+    "blend_share": "share of the DESI sources that J-PAS sees blended",
+}
+"""What the numbers of SkyConfig mean, for the command."""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of ``ojala simulate``: every number of SkyConfig, and where to write."""
     parser.description = "Write a simulated sky in the formats of DESI, J-PAS and Legacy Surveys."
     parser.epilog = "example: ojala simulate --out data/simulated --num-desi 1000 --num-jpas 3000"
     parser.add_argument("--out", type=Path, required=True, help="directory to write")
     parser.add_argument("--workers", type=int, default=1, help="processes (%(default)s)")
-    for option in fields(SkyConfig):
-        if option.name.endswith("_mix"):
-            continue
-        kind = type(option.default)
-        flag = "--" + option.name.replace("_", "-")
-        parser.add_argument(flag, type=kind, default=option.default, help="(%(default)s)")
+    for name, meaning in OPTIONS.items():
+        default = getattr(SkyConfig, name)
+        parser.add_argument(
+            f"--{name.replace('_', '-')}",
+            type=type(default),
+            default=default,
+            metavar="NUMBER",
+            help=f"{meaning} (%(default)s)",
+        )
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Make the simulated sky: ``ojala simulate --out DIR``."""
-    chosen = {
-        option.name: getattr(arguments, option.name)
-        for option in fields(SkyConfig)
-        if not option.name.endswith("_mix")
-    }
+    chosen = {name: getattr(arguments, name) for name in OPTIONS}
     if arguments.workers < 1:
         raise ValueError(f"--workers is {arguments.workers}, expected 1 or more")
     counts = simulate(SkyConfig(**chosen), arguments.out, num_workers=arguments.workers)

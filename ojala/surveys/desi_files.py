@@ -19,6 +19,7 @@ from ojala.surveys.download import (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of ``ojala fetch-desi``."""
+    parser.description = "Download coadds, redshifts and value-added catalogues of DESI DR1."
     parser.add_argument("--out", type=Path, required=True, help="directory of DESI files")
     parser.add_argument("--healpix", type=int, nargs="+", default=[], help="nside 64, nested")
     parser.add_argument("--healpix-of", type=Path, help="all pixels of a table (Parquet)")

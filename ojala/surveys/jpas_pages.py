@@ -167,6 +167,7 @@ def _native(values: Any) -> pa.Array:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of ``ojala fetch-jpas``."""
+    parser.description = "Download J-PAS dual-mode photometry of the CEFCA archive, page by page."
     parser.add_argument("--out", type=Path, required=True, help="directory of pages")
     parser.add_argument("--url", default=SERVICE, help="TAP service (default: %(default)s)")
     parser.add_argument("--login-url", default=LOGIN, help="login form (default: %(default)s)")
@@ -174,8 +175,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--form", choices=TABLES, default="mag", help="magnitudes or fluxes")
     parser.add_argument("--table", help="another table of the same columns")
     parser.add_argument("--where", default="", help="ADQL condition on the sources")
-    parser.add_argument("--rows-per-page", type=int, default=20_000)
-    parser.add_argument("--mode", choices=("async", "sync"), default="async")
+    parser.add_argument("--rows-per-page", type=int, default=20_000, help="(%(default)s)")
+    parser.add_argument("--mode", choices=("async", "sync"), default="async", help="of the queries")
     parser.epilog = f"""The login comes from {LOGIN_NAME} and {LOGIN_PASSWORD}, or is asked for.
 
 example: ojala fetch-jpas --out data/real/jpas --where "MAG_ERR_AUTO[jpas::iSDSS] < 0.2"
