@@ -175,6 +175,8 @@ def connected(config: ClusterConfig) -> Iterator[None]:
     # Threads that spin while they wait make a step four times longer where cores are shared.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("RAY_worker_niceness", "0")  # of 15 by default: training is the job
+    # Of 60 by default, too few where a worker's imports wait for cores that others have.
+    os.environ.setdefault("RAY_worker_register_timeout_seconds", "600")
     own = {} if "RAY_ADDRESS" in os.environ else _own_cluster(config)
     ray.init(log_to_driver=False, logging_level="ERROR", **own)
     try:

@@ -71,7 +71,8 @@ def search(
     settings: what the loop is given at a point; first: the point to begin with, if any
     whole: parameters that are whole numbers
     name: of the search in the storage: a digest of all that it depends on. A search of that name
-        that was cut off goes on where it was; ``forget`` one that is done.
+        that was cut off goes on where it was, its trials whose workers were lost as well;
+        ``forget`` one that is done.
     """
     _quiet()
     list(_changed(wait=0.0))  # of a search before
@@ -79,7 +80,7 @@ def search(
         trainable = tune.with_resources(_trainable(loop, settings, machines), _share(machines))
         path = f"{storage_of(machines.storage)}/{name}"
         if tune.Tuner.can_restore(path):
-            tuner = tune.Tuner.restore(path, trainable, resume_unfinished=True)
+            tuner = tune.Tuner.restore(path, trainable, resume_errored=True)
         else:
             tuner = _tuner(trainable, config, machines, first, whole, name)
         thread = ThreadPoolExecutor(max_workers=1)

@@ -23,14 +23,13 @@ class TrialRuns:
     def __init__(self, parent: str) -> None:
         self.parent = parent
         self._runs: dict[str, str] = {}
-        self._ended: set[str] = set()
+        self._status: dict[str, str] = {}
         self._epochs: dict[str, int] = {}  # that are written down
         for run in _children(parent):
             name = run.data.tags["trial"]
             self._runs[name] = run.info.run_id
             self._epochs[name] = int(run.data.metrics.get("epoch", 0))
-            if run.info.status in ("FINISHED", "FAILED"):
-                self._ended.add(name)
+            self._status[name] = run.info.status
 
     def __len__(self) -> int:
         return len(self._runs)
@@ -44,12 +43,15 @@ class TrialRuns:
         return self._runs[trial.name]
 
     def record(self, trial: Trial) -> None:
-        """Write down how a trial stands; what has ended stays as it is."""
-        if trial.name in self._ended:
+        """Write down how a trial stands; what has finished stays as it is."""
+        status = self._status.get(trial.name)
+        if status == "FINISHED" or (status == "FAILED" and trial.state == "failed"):
             return
         if trial.name not in self._runs:
             self._runs[trial.name] = self._begun(trial)
         run_id = self._runs[trial.name]
+        if status == "FAILED":
+            self._reopen(trial, run_id)
         if trial.report and trial.epochs > self._epochs.get(trial.name, 0):
             tracking.log_metrics(run_id, trial.report, trial.epochs)
             self._epochs[trial.name] = trial.epochs
@@ -62,6 +64,8 @@ class TrialRuns:
         server.set_tag(run_id, "best", "true")
         server.set_tag(self.parent, "best_trial", str(self.number(trial)))
         server.set_tag(self.parent, "best_run", run_id)
+        said = f"Best of {len(self)}: trial {self.number(trial)}, objective {objective:.4f}"
+        server.set_tag(self.parent, "mlflow.note.content", said)
         tracking.log_metrics(self.parent, {"best/objective": objective}, step=0)
 
     def _begun(self, trial: Trial) -> str:
@@ -81,8 +85,16 @@ class TrialRuns:
         )
         if failed:
             server.set_tag(run_id, "reason", trial.reason)
-        server.set_terminated(run_id, "FAILED" if failed else "FINISHED")
-        self._ended.add(trial.name)
+        self._status[trial.name] = "FAILED" if failed else "FINISHED"
+        server.set_terminated(run_id, self._status[trial.name])
+
+    def _reopen(self, trial: Trial, run_id: str) -> None:
+        """A trial whose worker was lost is tried again."""
+        server = tracking.client()
+        server.update_run(run_id, status="RUNNING")
+        for tag in ("outcome", "reason"):
+            server.delete_tag(run_id, tag)
+        self._status[trial.name] = "RUNNING"
 
 
 @contextmanager
