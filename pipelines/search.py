@@ -116,7 +116,9 @@ class _Forward(tune.Callback):  # type: ignore[misc]
         self.num_epochs = num_epochs
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
-        _CHANGES.put(self._running(trial, trial.last_result))
+        for other in trials:  # as proposed: of those begun at once any may be the first to start
+            if not other.is_finished():
+                _CHANGES.put(self._running(other, other.last_result))
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **_: Any
