@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -44,7 +43,7 @@ def evaluate() -> None:
     stage.report("metrics", _rounded(metrics))
     stage.report("summary", _rounded({SETS[n]: headline(s) for n, s in found.scores.items()}))
     for name, rows in drawn_curves(found.scores[REAL], len(narrow_bands())).items():
-        _write_csv(paths.CURVES / f"{name}.csv", rows)
+        _write_curve(paths.CURVES / f"{name}.json", _rounded(rows))
     plates = album(found, _surroundings(predictor, config))
     files = [paths.EVALUATION_FIGURES / f"{plate.name}.png" for plate in plates]
     for plate, file in zip(plates, files, strict=True):
@@ -139,13 +138,11 @@ def _peers() -> dict[str, Any] | None:
     return compared
 
 
-def _write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """A curve as a table; nothing where there were not enough objects."""
-    with written_whole(path) as partial, partial.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]) if rows else ["mag_i"])
-        writer.writeheader()
-        for row in rows:
-            writer.writerow({key: "" if v == NOT_ENOUGH else v for key, v in row.items()})
+def _write_curve(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """A curve as a list; null, which is not drawn, where there were not enough objects."""
+    known = [{key: None if v == NOT_ENOUGH else v for key, v in row.items()} for row in rows]
+    with written_whole(path) as partial:
+        partial.write_text(json.dumps(known, indent=1) + "\n")
 
 
 def _join_run(metrics: dict[str, Any]) -> None:
