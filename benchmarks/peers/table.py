@@ -1,19 +1,24 @@
 """The peers' report as Markdown: one table per test set, the best of each row in bold.
 
-python -m benchmarks.peers.table reports/peers.json   prints it once more
-python -m benchmarks.peers.table --short FILE ...     a few rows of Test-Real, for each report
+python -m benchmarks.peers.table reports/peers.json     prints it once more
+python -m benchmarks.peers.table --into docs/peers.md    writes the tables of a page anew
+
+In a page a short table, of a few rows of Test-Real, stands between "<!-- table FILE -->", with the
+report that it is of, and "<!-- end -->".
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ojala.report_page import cell
 from ojala.report_peers import ROWS, Contest, contest
+from ojala.writing import written_whole
 
 TITLES = {"test_real": "Test-Real", "test_synth": "Test-Synth"}
 
@@ -31,17 +36,34 @@ SHORT = (
 """Titles of the rows of a short table."""
 
 
+MARKED = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+"""Where a page has a table: both marks, the first with the file that it is of."""
+
+
 def main() -> None:
-    """Print the tables of reports."""
+    """Print the tables of reports, or write those of pages anew."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "reports", nargs="+", type=Path, help="what python -m benchmarks.peers wrote"
-    )
-    parser.add_argument("--short", action="store_true", help="a few rows of Test-Real alone")
+    parser.add_argument("reports", nargs="*", type=Path, help="JSON of the peers")
+    parser.add_argument("--into", nargs="+", type=Path, default=[], help="pages with tables")
     args = parser.parse_args()
     for path in args.reports:
-        report = json.loads(path.read_text())
-        print(short(report) if args.short else markdown(report))
+        print(markdown(json.loads(path.read_text())))
+    for path in args.into:
+        page = with_tables(path.read_text())
+        with written_whole(path) as partial:
+            partial.write_text(page)
+
+
+def with_tables(page: str) -> str:
+    """The page with its tables made anew; one whose report is not there stays as it is."""
+
+    def renewed(found: re.Match[str]) -> str:
+        before, file, after = found.groups()
+        if not Path(file).exists():
+            return found.group()
+        return f"{before}\n{short(json.loads(Path(file).read_text()))}\n{after}"
+
+    return MARKED.sub(renewed, page)
 
 
 def markdown(report: Mapping[str, Any]) -> str:
@@ -56,11 +78,18 @@ def markdown(report: Mapping[str, Any]) -> str:
 
 
 def short(report: Mapping[str, Any]) -> str:
-    """The rows of SHORT of Test-Real, and microseconds of one core per object."""
+    """The rows of SHORT of Test-Real, and what a training and an object cost."""
     peers = report["peers"]
-    rates = [entry.get("objects_per_second") for entry in peers.values()]
-    cost = [_line(["milliseconds per object", "", *(_milliseconds(rate) for rate in rates)])]
-    return _accuracy(peers, "test_real", SHORT) + "\n".join(cost) + "\n"
+    costs = {
+        "training, core seconds": [entry.get("train_seconds") for entry in peers.values()],
+        "one object, milliseconds": [
+            1000 / entry["objects_per_second"] if entry.get("objects_per_second") else None
+            for entry in peers.values()
+        ],
+    }
+    lines = [_line([title, "", *map(_plain, values)]) for title, values in costs.items()]
+    sources = f"Test-Real, trained on {report['num_train']:,} mocks:\n\n"
+    return sources + _accuracy(peers, "test_real", SHORT) + "\n".join(lines) + "\n"
 
 
 def _accuracy(peers: Mapping[str, Any], test: str, titles: Sequence[str]) -> str:
@@ -93,8 +122,9 @@ def _cost(peers: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _milliseconds(rate: float | None) -> str:
-    return f"{1000 / rate:.2g}" if rate else ""
+def _plain(value: float | None) -> str:
+    """Two digits, never as a power of ten."""
+    return "" if value is None else f"{float(f'{value:.2g}'):g}"
 
 
 def _line(cells: Sequence[str]) -> str:

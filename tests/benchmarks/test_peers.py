@@ -261,9 +261,22 @@ def test_tables_name_the_best_and_leave_unknown_numbers_empty():
     assert "| 77 | **0.0101** |  | 0.0200 |" in rows["Galaxies, redshift: sigma_nmad"]
     assert "Test-Real" in text and "Test-Synth" not in text
     assert "| A | 12 | 1000 |" in text
-    few = table.short({"peers": peers})
+    few = table.short({"num_train": 10, "peers": peers})
     assert "| Quasars, redshift: outliers | 0 |  |  |  |" in few
-    assert "| milliseconds per object |  | 1 | 1 | 1 |" in few
+    assert "| one object, milliseconds |  | 1 | 1 | 1 |" in few
+    assert "| training, core seconds |  | 12 | 12 | 12 |" in few
+
+
+def test_the_tables_of_a_page_are_made_anew(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    report = {"num_train": 6321, "num_test": {"test_real": 60}, "peers": {"A": entry(0.9, 0.01)}}
+    write(tmp_path / "peers.json", report)
+    page = "a\n<!-- table peers.json -->\nold\n<!-- end -->\nb\n"
+    page += "<!-- table no.json -->\nc\n<!-- end -->"
+    renewed = table.with_tables(page)
+    assert "old" not in renewed and "6,321 mocks" in renewed and "| 77 | 0.0100 |" in renewed
+    assert renewed.startswith("a\n") and renewed.endswith("no.json -->\nc\n<!-- end -->")
+    assert table.with_tables(renewed) == renewed
 
 
 def test_a_peer_that_answers_for_fewer_sources_does_not_win():

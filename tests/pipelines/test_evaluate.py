@@ -13,11 +13,13 @@ import torch
 from matched import truth_of
 
 from ojala import bundle
+from ojala.metrics import NOT_ENOUGH
 from ojala.model.ojala import Ojala
 from ojala.model.presets import ModelConfig
-from ojala.quantities import MORPHTYPES
+from ojala.quantities import MORPHTYPES, queries
 from ojala.resident import measured_scaling
 from ojala.shards import as_table, jpas_schema, matched_schema, mocks_schema
+from pipelines import evaluate as stage
 from pipelines import tracking
 
 ROOT = Path(__file__).parents[2]
@@ -112,3 +114,42 @@ def test_the_stage_leaves_numbers_curves_figures_and_a_report(project, run_id):
     for figure in (project / "reports/figures/evaluation").glob("*.png"):
         named = [path for path in images if path.startswith(f"images/{figure.stem}+step+0+")]
         assert any(path.endswith(".png") for path in named), figure.stem
+
+
+def nothing(columns):
+    return {name: values[:0] for name, values in columns.items()}
+
+
+def one_object(columns):
+    return {name: values[:1] for name, values in columns.items()}
+
+
+def no_quasars_no_labels(columns):
+    kept = {name: values[columns["SPECTYPE"] != 2] for name, values in columns.items()}
+    labels = [name for name in queries() if name != "SPECTYPE"]
+    return kept | {name: np.full(len(kept["z"]), np.nan) for name in labels}
+
+
+def leaves(value):
+    """Every number of a nested report."""
+    if isinstance(value, dict):
+        return [leaf for inner in value.values() for leaf in leaves(inner)]
+    return [value]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kept", [nothing, one_object, no_quasars_no_labels])
+def test_a_poor_test_set_has_not_enough_objects_rather_than_zeros(project, monkeypatch, kept):
+    for name in ("test_real", "test_synth"):
+        columns = kept(columns_of(60, 0) | {"targetid": np.arange(60)})
+        write(project / f"data/crossmatch/{name}.parquet", columns, matched_schema())
+    monkeypatch.chdir(project)
+    monkeypatch.setattr(stage, "_join_run", lambda metrics: None)
+    stage.evaluate()
+    summary = json.loads((project / "reports/summary.json").read_text())["test_real"]
+    assert {*leaves(summary["qso"]), *leaves(summary["star"])} == {NOT_ENOUGH}
+    assert summary["class"]["weighted_f1"] == NOT_ENOUGH
+    curve = json.loads((project / "reports/curves/class_f1.json").read_text())
+    assert all(row["qso"] is None for row in curve)
+    assert (project / "reports/report.html").read_text().count(NOT_ENOUGH) > 50
+    assert len(list((project / "reports/figures/evaluation").glob("*.png"))) == 20
