@@ -106,7 +106,9 @@ def cell(value: Any) -> str:
 
 
 def digits(value: float, number: int = 3, sign: str = "") -> str:
-    """So many significant digits, zeros at the end included; ``sign`` "+" writes a plus."""
+    """So many significant digits or all before the point; ``sign`` "+" writes a plus."""
+    if abs(value) >= 10**number:
+        return f"{value:{sign},.0f}"
     return "0" if value == 0 else f"{value:{sign}#.{number}g}".removesuffix(".")
 
 

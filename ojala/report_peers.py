@@ -76,10 +76,10 @@ class Contest:
 
 def contest(entries: Sequence[Mapping[str, Any]], path: Path) -> Contest:
     """The score at a path of each peer's scores of one test set."""
-    values = [_at(entry, path) for entry in entries]
-    counts = [
-        _num_sources(entry, path) if isinstance(value, float) else 0
-        for entry, value in zip(entries, values, strict=True)
+    counts = [_num_sources(entry, path) for entry in entries]
+    values = [
+        _at(entry, path) if count or not any(counts) else ""
+        for entry, count in zip(entries, counts, strict=True)
     ]
     fewer = [n for n, count in enumerate(counts) if 0 < count < SAME_SAMPLE * max(counts)]
     running = {

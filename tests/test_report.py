@@ -6,6 +6,7 @@ from matched_sets import evaluated, surroundings
 from ojala.figures import save
 from ojala.figures.album import album
 from ojala.metrics import NOT_ENOUGH
+from ojala.quantities import CLASSES
 from ojala.report import CAVEATS, SECTIONS, report
 from ojala.report_page import cell, paragraph, table
 from ojala.report_peers import peers
@@ -87,7 +88,11 @@ def test_a_report_of_almost_nothing_says_so(tmp_path, kept):
 
 
 def compared(found, num_test):
-    scores = {"class": {"weighted_f1": 0.5}, "galaxy": {"sigma_nmad": 1e-9}}
+    scores = {
+        "class": {"weighted_f1": 0.5} | {name: {"num_sources": 250} for name in CLASSES},
+        "galaxy": {"num_sources": 250, "sigma_nmad": 1e-9},
+        "star": {"LOGG": {"num_sources": 0, "sigma_nmad": NOT_ENOUGH}},
+    }
     peer = {"test_real": scores, "test_synth": scores, "train_seconds": 3.0}
     sizes = dict.fromkeys(("test_real", "test_synth"), num_test)
     return {"num_train": 10, "num_test": sizes, "peers": {"LightGBM": peer, "OJALA": {}}}
@@ -100,6 +105,7 @@ def test_peers_stand_beside_ours_and_the_best_is_marked():
     assert rows["Class, weighted F1"].index("*") < rows["Class, weighted F1"].index("0.500")
     assert "1.00e-09 *" in rows["Galaxies, redshift: sigma_nmad"]
     assert "*" not in rows["Stars, log g: sigma_nmad"], "a peer without an answer is not beaten"
+    assert NOT_ENOUGH not in rows["Stars, log g: sigma_nmad"], "what a peer cannot answer is empty"
     assert text.count("OJALA") == 3
 
 
@@ -113,6 +119,7 @@ def test_cells():
     assert cell(0.92) == "0.920"
     assert cell(1234) == "1,234"
     assert cell(247.3) == "247"
+    assert cell(5396.4) == "5,396"
     assert "undefined" in cell(float("nan"))
     assert NOT_ENOUGH in cell(NOT_ENOUGH)
     assert "&lt;" in paragraph("i < 21")
