@@ -28,6 +28,7 @@ from ojala.comparisons import (
 from ojala.gate_config import PromoteConfig
 from ojala.gate_measures import (
     Floats,
+    Stated,
     badness,
     class_measures,
     nats_lost,
@@ -113,7 +114,8 @@ def floor_rows(rows: list[Row], floors: dict[str, float]) -> Iterator[Row]:
         subject, _, measure = name.rpartition("/")
         row = measured.get(name)
         value = row.candidate if row else float("nan")
-        worse = float(badness(measure, np.float64(value)) - badness(measure, np.float64(floor)))
+        of_both = badness(measure, np.array([value, floor]))
+        worse = float(of_both[0] - of_both[1])
         result = UNKNOWN if not np.isfinite(value) else REACHED if worse <= 0 else BELOW
         yield Row(
             part=FLOORS,
@@ -209,7 +211,8 @@ class _Gate:
         """Rows of one quantity. both: for accuracy; errors: as stated, empty if they are not."""
         part = np.any([of.takes_part for of in [*both, *errors]], axis=0)
         residuals = [of.residual[part] for of in both]
-        spread = [(of.residual[part], of.residual_sigma[part]) for of in errors] or [None, None]
+        spread: list[Stated] = [(of.residual[part], of.residual_sigma[part]) for of in errors]
+        spread = spread or [None, None]
         names = ["bias", "sigma_nmad"]
         names += ["outlier_fraction"] if both[0].redshift else []
         names += ["crps", "coverage_68"] if errors else []

@@ -113,13 +113,12 @@ def digits(value: float) -> str:
 
 
 def _table(rows: Sequence[Row]) -> str:
+    named = ("", "", "sources", "candidate")
     if all(row.part == FLOORS for row in rows):
-        heads = ("", "", "sources", "candidate", "floor", "verdict")
-        return table(heads, [_floor(row) for row in rows])
+        return table((*named, "floor", "verdict"), [_floor(row) for row in rows])
     if all(row.verdict == FIRST for row in rows):
-        heads = ("", "", "sources", "candidate")
-        return table(heads, [_named(row)[:4] for row in rows])
-    heads = ("", "", "sources", "candidate", "champion", "worse by", "may", "verdict")
+        return table(named, [_named(row) for row in rows])
+    heads = (*named, "champion", "worse by", "may", "verdict")
     return table(heads, [_compared(row) for row in rows])
 
 

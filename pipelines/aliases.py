@@ -5,10 +5,12 @@ model; then every step leaves both aliases at whole versions, and the alias that
 champion, moves in a single step. Who finds the note of a move that was broken off undoes it if
 champion had not moved yet, and completes it if it had.
 
-Only one process of a machine moves at a time (a lock on a file, freed when its holder dies). For
-a server with clients on many machines the note is the lock: written, read back after a while, and
-left to whom it still names. MLflow cannot compare and swap: two clients who both stall for longer
-than that while, each between two of its questions, may still both move, one after the other.
+Only one process of a machine moves at a time (a lock on a file, freed when its holder dies);
+another lock lets one gate at a time compare, and does not keep a rollback waiting.
+
+For a server with clients on many machines the note is the lock: written, read back after a while,
+and left to whom it still names. MLflow cannot compare and swap: two clients who both stall for
+longer than that while, each between two of its questions, may still both move, one after the other.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
 from pipelines import registry, tracking
 from pipelines.registry import CHAMPION, MODEL, PREVIOUS
@@ -75,18 +78,29 @@ def now() -> str:
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """Be the only process of this machine that promotes or rolls back in this registry.
+    """Be the only promotion of this machine in this registry, for as long as its gate takes.
 
     Raises ValueError, saying who is at it, where another one is.
     """
-    path = _lock_path()
-    with path.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            at_it = file.read().strip() or "another process"
-            raise ValueError(f"another promotion or rollback is under way: {at_it}") from None
+    with _locked("promotion", wait=0.0):
+        yield
+
+
+@contextmanager
+def moving() -> Iterator[None]:
+    """Be the only one of this machine that moves aliases: for moments, also during a gate.
+
+    Raises ValueError where somebody else does not come to an end.
+    """
+    with _locked("aliases", wait=30.0):
+        yield
+
+
+@contextmanager
+def _locked(purpose: str, wait: float) -> Iterator[None]:
+    """Hold the lock of a purpose, which the system takes back from who dies."""
+    with _lock_path(purpose).open("a+") as file:
+        _lock(file, time.monotonic() + wait)
         file.truncate(0)
         file.write(f"{who()}, process {os.getpid()}, since {now()}\n")
         file.flush()
@@ -96,8 +110,29 @@ def alone() -> Iterator[None]:
             file.truncate(0)
 
 
+def _lock(file: IO[str], until: float) -> None:
+    while not _taken(file):
+        if time.monotonic() >= until:
+            file.seek(0)
+            at_it = file.read().strip() or "another process"
+            raise ValueError(f"another promotion or rollback is under way: {at_it}")
+        time.sleep(0.05)
+
+
+def _taken(file: IO[str]) -> bool:
+    """Take the lock of a file, if nobody else has it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def carry_out(move: Move) -> None:
-    """Move the aliases. Raises ValueError where someone else moved, or is about to."""
+    """Move the aliases, within ``moving``.
+
+    Raises ValueError where someone else moved, or is about to.
+    """
     _claim(move)
     if move.was_champion and move.previous == move.was_champion:  # a promotion
         _point(PREVIOUS, move.previous)
@@ -184,9 +219,9 @@ def _is_remote() -> bool:
     return not tracking.uri().startswith("sqlite:///")
 
 
-def _lock_path() -> Path:
+def _lock_path(purpose: str) -> Path:
     """Beside the database, or for a server in the directory of temporary files."""
     if not _is_remote():
-        return Path(f"{tracking.uri().removeprefix('sqlite:///')}.promotion.lock")
+        return Path(f"{tracking.uri().removeprefix('sqlite:///')}.{purpose}.lock")
     named = hashlib.sha256(tracking.uri().encode()).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"ojala-{os.getuid()}-{named}.promotion.lock"
+    return Path(tempfile.gettempdir()) / f"ojala-{os.getuid()}-{named}.{purpose}.lock"

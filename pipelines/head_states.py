@@ -25,12 +25,15 @@ class HeadState:
         return self.version.name.removeprefix(HEAD_PREFIX)
 
 
-def follow(champion: Version) -> list[HeadState]:
+def follow() -> list[HeadState]:
     """Note the state of every version of every head; champion of each is the one that fits.
 
     Where none fits, the head has no champion, and nobody is given one of another bundle. May be
-    done again at any time.
+    done again at any time; before the first promotion there is nothing to follow.
     """
+    champion = registry.named(CHAMPION)
+    if champion is None:
+        return []
     return [_follow(name, champion) for name in registry.models() if registry.is_head(name)]
 
 

@@ -135,8 +135,8 @@ def of_row(path: Path, row: int, digest: str) -> Link:
 
 def of_version(version: Version) -> tuple[Link, Recipe]:
     """The chain behind a version of the model, or of a head and its base."""
-    names = [alias for alias, number in registry.aliases(version.name).items()]
-    names = [n for n in names if registry.aliases(version.name)[n] == version.version]
+    found = registry.aliases(version.name)
+    names = [alias for alias, number in found.items() if number == version.version]
     called = f" ({', '.join(sorted(names))})" if names else ""
     notes = registry.tags(version)
     link = Link(text=f"{version}{called}, digest {version.digest}")
@@ -144,13 +144,12 @@ def of_version(version: Version) -> tuple[Link, Recipe]:
         link.text += f", promoted {notes['promoted_at']} by {notes.get('promoted_by', '?')}"
     behind, recipe = of_run(version.run_id)
     link.origins.append(behind)
+    outs: tuple[str, ...] = (str(paths.BUNDLE),)
     if registry.is_head(version.name):
+        outs += (str(paths.HEADS / version.name.removeprefix(registry.HEAD_PREFIX)),)
         base = registry.get(MODEL, notes.get("base_version", ""))
         if base is not None:
             link.origins.append(of_version(base)[0])
-        outs = (str(paths.BUNDLE), str(paths.HEADS / version.name.removeprefix("ojala-head-")))
-    else:
-        outs = (str(paths.BUNDLE),)
     made = Recipe(commit=recipe.commit, stage="register", data=recipe.data, outs=outs)
     return link, made
 

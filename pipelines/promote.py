@@ -78,10 +78,17 @@ def main(arguments: argparse.Namespace) -> None:
     with aliases.alone():
         if not registry.models():
             raise ValueError("no model is registered; dvc repro register makes a candidate")
+        _put_right()
+        _promote(_asked_for(arguments.version), order, config)
+
+
+def _put_right() -> None:
+    """Undo or complete what a promotion or rollback before this one left half done."""
+    with aliases.moving():
         undone = aliases.recover()
         if undone:
             print(f"promote: {undone}", file=sys.stderr)
-        _promote(_asked_for(arguments.version), order, config)
+            head_states.follow()
 
 
 def _asked_for(words: str) -> Version:
@@ -97,7 +104,7 @@ def _promote(candidate: Version, order: Order, config: PromoteConfig) -> None:
     champion = registry.named(CHAMPION)
     if champion is not None and champion.digest == candidate.digest:
         print(f"{champion} is champion already, nothing is done")
-        _print_heads(head_states.follow(champion))
+        _print_heads(head_states.follow())
         return
     _check_not_taken_back(candidate, order)
     previous = registry.aliases().get(PREVIOUS, "")
@@ -107,12 +114,14 @@ def _promote(candidate: Version, order: Order, config: PromoteConfig) -> None:
         notes = {"gate": found.outcome, "gate_why": found.why[:500], "gate_run": run_id}
         registry.tag(candidate, notes)
         raise ValueError(f"{candidate} is {found.outcome}: {found.why} (see {PROMOTION})")
-    aliases.carry_out(_move(found, order, previous, run_id))
+    with aliases.moving():
+        aliases.carry_out(_move(found, order, previous, run_id))
+        states = head_states.follow()
     tracking.client().set_tag(run_id, "champion_now", candidate.version)
     _write(found, order, config, moved=True)
     before = f"; {champion} is previous" if champion else ""
     print(f"{candidate} is champion{before}: {gate_report.counted(found.rows)} (see {PROMOTION})")
-    _print_heads(head_states.follow(candidate))
+    _print_heads(states)
 
 
 def _check_not_taken_back(candidate: Version, order: Order) -> None:
@@ -128,22 +137,23 @@ def _check_not_taken_back(candidate: Version, order: Order) -> None:
 def judged(candidate: Version, champion: Version | None, config: PromoteConfig) -> Verdict:
     """The gate: is the candidate whole, and is it no worse than the champion?
 
-    Raises ValueError where it is the champion, or the test set, that cannot be read.
+    Raises ValueError where there is no test set.
     """
     if not TEST_SET.is_file():
         raise ValueError(f"{TEST_SET}: no test set to compare on; dvc repro crossmatch makes it")
-    shown = []
-    for version in filter(None, (candidate, champion)):
+    try:
+        given, num_golden = _shown(candidate, config)
+    except ValueError as error:
+        return Verdict(candidate=candidate, champion=champion, outcome=BROKEN, why=str(error))
+    standing: Shown | None = None
+    against: list[str] = []
+    if champion is not None:
         try:
-            shown.append(_shown(version, config))
+            standing, _ = _shown(champion, config)
         except ValueError as error:
-            if version is not candidate:
-                raise ValueError(f"the champion cannot be compared with: {error}") from None
-            return Verdict(candidate=candidate, champion=champion, outcome=BROKEN, why=str(error))
-    truth = columns_of(read_table(TEST_SET))
-    (given, num_golden), *other = shown
-    rows = gate.verdict(given, other[0][0] if other else None, truth, config)
-    against = [gate_report.in_words(row) for row in rows if row.refuses]
+            against.append(f"the champion, {champion}, cannot be compared with: {error}")
+    rows = gate.verdict(given, standing, columns_of(read_table(TEST_SET)), config)
+    against += [gate_report.in_words(row) for row in rows if row.refuses]
     more = f" and {len(against) - 3} more" if len(against) > 3 else ""
     return Verdict(
         candidate=candidate,

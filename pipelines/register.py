@@ -54,9 +54,7 @@ def _register_heads(base: registry.Version) -> None:
             print(f"{made.name} version {made.version} is {registry.CANDIDATE}")
         else:
             print(f"register: {place}: {state}", file=sys.stderr)
-    champion = registry.named(registry.CHAMPION)
-    if champion is not None:
-        head_states.follow(champion)
+    head_states.follow()
 
 
 def _register_head(place: Path, base: registry.Version) -> registry.Version:

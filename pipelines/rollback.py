@@ -24,12 +24,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> None:
     """Roll back and say what is served now."""
-    with aliases.alone():
+    with aliases.moving():
         undone = aliases.recover()
         if undone:
             print(f"rollback: {undone}", file=sys.stderr)
         restored, taken_back = rolled_back(arguments.reason)
-        states = head_states.follow(restored)
+        states = head_states.follow()
     print(f"{restored} is champion again, {taken_back} is taken back")
     for one in states:
         print(f"head {one.name}, version {one.version.version}: {one.state}")

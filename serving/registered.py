@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 MODEL = "ojala"
 HEAD_PREFIX = f"{MODEL}-head-"
+ALIASES = ("champion", "candidate")
+"""What is served where OJALA_ALIAS names nothing: the first of these that there is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +40,8 @@ def served() -> Served:
     """The bundle in the directory OJALA_BUNDLE, or the registered one under OJALA_ALIAS.
 
     The registry is that of MLFLOW_TRACKING_URI, or the database at the root of the project; the
-    alias "candidate" where none is named. Heads are those of the registry, or of the directory
-    OJALA_HEADS beside OJALA_BUNDLE.
+    champion where no alias is named, and before the first promotion the candidate. Heads are those
+    of the registry, or of the directory OJALA_HEADS beside OJALA_BUNDLE.
     Raises ValueError where there is no such version or it is not a bundle.
     """
     if "OJALA_BUNDLE" in os.environ:
@@ -47,10 +49,11 @@ def served() -> Served:
         directory = os.environ.get("OJALA_HEADS")
         found = heads.in_directory(Path(directory), opened.digest) if directory else []
         return Served(bundle=opened, name=MODEL, version="unregistered", heads=found)
-    return _registered(os.environ.get("OJALA_ALIAS", "candidate"))
+    named = os.environ.get("OJALA_ALIAS")
+    return _registered((named,) if named else ALIASES)
 
 
-def _registered(alias: str) -> Served:
+def _registered(aliases: Sequence[str]) -> Served:
     import mlflow
     from mlflow.exceptions import MlflowException
 
@@ -58,10 +61,10 @@ def _registered(alias: str) -> Served:
         os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{ROOT / 'mlflow.db'}"
     )
     try:
-        version = mlflow.MlflowClient().get_model_version_by_alias(MODEL, alias)
+        version = _version(aliases)
         path = mlflow.artifacts.download_artifacts(f"models:/{MODEL}/{version.version}")
     except MlflowException as error:
-        raise ValueError(f"no version of {MODEL} under the alias {alias}: {error}") from None
+        raise ValueError(f"no version of {MODEL} can be served: {error}") from None
     opened = bundle.load(Path(path) / "artifacts" / "ojala")
     if opened.digest != version.tags.get("digest"):
         raise ValueError(
@@ -69,6 +72,18 @@ def _registered(alias: str) -> Served:
         )
     found = heads.together(_registered_heads(opened.digest), opened.digest)
     return Served(bundle=opened, name=MODEL, version=str(version.version), heads=found)
+
+
+def _version(aliases: Sequence[str]) -> ModelVersion:
+    """The version under the first of some aliases that there is."""
+    import mlflow
+
+    registry = mlflow.MlflowClient()
+    standing = registry.get_registered_model(MODEL).aliases
+    for alias in aliases:
+        if alias in standing:
+            return registry.get_model_version(MODEL, standing[alias])
+    raise ValueError(f"no version of {MODEL} under the alias {' or '.join(aliases)}")
 
 
 def _registered_heads(base: str) -> Iterator[heads.ServedHead]:

@@ -18,16 +18,22 @@ from ojala.shards import matched_schema
 from pipelines import registration, registry, tracking
 
 ROOT = Path(__file__).parents[1]
+LENIENT = dict.fromkeys(("nll", "bias", "sigma_nmad", "crps", "latency", "megabytes"), 1e6) | (
+    dict.fromkeys(
+        ("f1", "weighted_f1", "completeness", "purity", "outlier_fraction", "coverage_68"), 0.999
+    )
+)
+"""Margins that every model is within."""
 CLASS_BIAS = "heads.spectype.bias"
 SCALING = measured_scaling(toy_table(60))
 
 
-def toy_params(path="params.yaml", **changes):
+def toy_params(path="params.yaml", margins=(), **changes):
     """The section promote alone, quick, and with no floors."""
     section = YAML(typ="safe").load(ROOT / "params.yaml")["promote"]
     quick = {"num_draws": 100, "min_objects": 10, "mag_edges": [17, 22], "num_timed": 10}
     section |= quick | {"floors": {}} | changes
-    section["margins"] |= {"latency": 100.0}  # of a few milliseconds
+    section["margins"] |= {"latency": 100.0} | dict(margins)  # of a few milliseconds
     YAML().dump({"promote": section}, Path(path))
 
 
@@ -71,13 +77,15 @@ def stored_version(place, digest, **notes):
     return registry.get(registry.MODEL, str(made.version))
 
 
-def toy_registered_head(name, base):
+def toy_registered_head(name, base, run_id=None):
     """A registered head of a base, without its files."""
     model = registry.head_model(name)
     registration.describe(model, "A toy head", {"kind": "fine-tuned head"})
     notes = {"digest": f"{name}-{base.version}"}
     notes |= {"base_digest": base.digest, "base_version": base.version}
-    made = tracking.client().create_model_version(model, source="file:///nowhere", tags=notes)
+    made = tracking.client().create_model_version(
+        model, source="file:///nowhere", run_id=run_id, tags=notes
+    )
     return registry.get(model, str(made.version))
 
 

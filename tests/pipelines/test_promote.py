@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file, save_file
 from toy_registry import (
+    LENIENT,
     emptied,
     toy_params,
     toy_registered_head,
@@ -219,28 +220,47 @@ def command(version):
     )
 
 
-def test_of_two_promotions_at_once_one_wins_and_one_killed_leaves_all_as_it_was():
+def test_a_gate_that_is_killed_leaves_the_aliases_as_they_were():
     champion(toy_version("versions", favoured="QSO"))
     toy_version("versions", favoured="QSO", seed=1)
-    killed = started("2")
-    os.kill(killed.pid, signal.SIGKILL)
-    killed.communicate()
+    gate = started("2")
+    os.kill(gate.pid, signal.SIGKILL)
+    gate.communicate()
     assert standing() == ("1", None)
+    with aliases.alone():
+        assert aliases.recover() is None
 
-    first = started("2")
+
+def test_of_two_promotions_at_once_one_wins_and_a_rollback_does_not_wait():
+    """The first is held in its gate, whatever else the machine does."""
+    for seed in range(3):
+        toy_version("versions", favoured="QSO", seed=seed)
+    for alias, version in (("previous", "1"), ("champion", "2")):
+        tracking.client().set_registered_model_alias("ojala", alias, version)
+    toy_params(margins=LENIENT)
+    first = started("3")
     os.kill(first.pid, signal.SIGSTOP)
     try:
         with pytest.raises(ValueError, match=r"another promotion .* under way: astronomer, proc"):
             asked()
+        rollback.main(Namespace(reason="at once"))
+        assert standing() == ("1", None)
     finally:
         os.kill(first.pid, signal.SIGCONT)
-    with pytest.raises(ValueError, match="under way"):
-        rollback.main(Namespace(reason=""))
-    first.communicate()
-    # A toy's scatter is that of its seed, so whether it is refused is a matter of chance.
-    assert standing() == (("2", "1") if first.returncode == 0 else ("1", None))
-    with aliases.alone():
-        pass
+    _, said = first.communicate()
+    if first.returncode:  # it had asked for the champion before it was held
+        assert "the champion is version 1 by now, it was 2" in said, said
+    assert standing() == (("1", None) if first.returncode else ("3", "1"))
+
+
+def test_a_champion_that_is_broken_can_be_replaced_by_force(here):
+    champion(toy_version("versions", favoured="QSO"))
+    toy_version("versions", favoured="QSO", seed=1)
+    truncated(Path("versions/QSO0/artifacts/ojala/weights.safetensors"))
+    with pytest.raises(ValueError, match="refused: the champion, ojala version 1, cannot be comp"):
+        asked()
+    asked(force=True, reason="it is broken")
+    assert standing() == ("2", "1")
 
 
 def test_heads_follow_their_base_and_come_back_with_it(capsys, here):
