@@ -165,7 +165,7 @@ def of_run(run_id: str) -> tuple[Link, Recipe]:
     prefix = "data."
     data = {
         key.removeprefix(prefix): value
-        for key, value in run.data.tags.items()
+        for key, value in sorted(run.data.tags.items())
         if key.startswith(prefix)
     }
     link = Link(text=text, origins=[_of_data(path, digest) for path, digest in data.items()])
