@@ -39,9 +39,9 @@ from pipelines import params, paths
 SETS = ("test_real", "test_synth")
 MEASURES = {
     "Weighted F1 of class": ("weighted_f1",),
-    r"$\sigma_{\rm NMAD}$ of galaxies": ("galaxy", "sigma_nmad"),
-    "Outliers of galaxies": ("galaxy", "outlier_fraction"),
-    r"$\sigma_{\rm NMAD}$ of quasars": ("qso", "sigma_nmad"),
+    r"$\sigma_{\rm NMAD}$ of galaxies, $\Delta z/(1+z)$": ("galaxy", "sigma_nmad"),
+    "Outliers of galaxies (share)": ("galaxy", "outlier_fraction"),
+    r"$\sigma_{\rm NMAD}$ of quasars, $\Delta z/(1+z)$": ("qso", "sigma_nmad"),
 }
 
 
@@ -115,7 +115,7 @@ def picture(runs: list[dict[str, Any]]) -> Figure:
         axis.set(xlim=(-0.3, 1.3), ylabel=label)
         num_seeds = len({run["seed"] for run in runs})
         axis.set_title(f"{num_seeds} seeds, n = {runs[0]['test_real']['n']}", fontsize=9)
-    figure.axes[0].legend(frameon=False, fontsize=8)
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside right", frameon=False)
     return figure
 
 
