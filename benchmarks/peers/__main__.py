@@ -167,7 +167,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--eazy-sources", type=int, help="sources of each set that eazy is asked about, at random"
     )
-    parser.add_argument("--only", nargs="+", choices=PEERS, default=list(PEERS))
+    parser.add_argument("--only", nargs="*", choices=PEERS, default=list(PEERS))
     return parser.parse_args()
 
 
