@@ -1,0 +1,23 @@
+"""Which version is served: the champion, or before there is one the candidate."""
+
+import pytest
+from toy_registry import toy_version
+
+from pipelines import tracking
+from serving.registered import served
+
+
+def test_the_champion_is_served_and_before_there_is_one_the_candidate(tmp_path, monkeypatch):
+    for name in ("OJALA_BUNDLE", "OJALA_ALIAS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    first, second = (toy_version(tmp_path / "versions", seed=seed) for seed in range(2))
+    assert served().version == second.version
+    tracking.client().set_registered_model_alias("ojala", "champion", first.version)
+    found = served()
+    assert found.version == first.version and found.bundle.digest == first.digest
+    monkeypatch.setenv("OJALA_ALIAS", "candidate")
+    assert served().version == second.version
+    monkeypatch.setenv("OJALA_ALIAS", "previous")
+    with pytest.raises(ValueError, match="no version of ojala under the alias previous"):
+        served()
