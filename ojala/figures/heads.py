@@ -57,7 +57,7 @@ def _panel(axis: Axes, answer: Columns, truth: Columns, quantity: str) -> Any:
     axis.plot(limits, limits, color="k", lw=0.9, ls="--", label="one to one")
     errors = [float(np.nanmedian(columns[f"{quantity}_ERR"])) for columns in (truth, answer)]
     corner = limits[1] - 0.16 * (limits[1] - limits[0]), limits[0] + 0.16 * (limits[1] - limits[0])
-    bars = {"xerr": errors[0], "yerr": errors[1], "label": "median errors"}
+    bars: dict[str, Any] = {"xerr": errors[0], "yerr": errors[1], "label": "median errors"}
     axis.errorbar(*corner, **bars, color="k", capsize=2, lw=1)
     axis.legend(frameon=False, fontsize=8, loc="upper left")
     axis.set(xlim=limits, ylim=limits, box_aspect=1)

@@ -169,7 +169,7 @@ def noise(errors: dict[str, tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]) ->
         axis.set(xlabel="Band", ylabel="Band")
     for axis in axes[1, len(errors) :]:
         axis.set_axis_off()
-    bar = {"ax": axes[1, -1], "location": "left", "fraction": 0.2, "aspect": 14}
+    bar: dict[str, Any] = {"ax": axes[1, -1], "location": "left", "fraction": 0.2, "aspect": 14}
     figure.colorbar(image, label="Correlation of log errors at fixed i", **bar)
     figure.suptitle("Top: medians in half a magnitude, 16-84 % of the sources shaded", fontsize=9)
     return figure
