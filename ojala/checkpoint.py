@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from ojala.writing import written_whole
 
@@ -22,11 +24,11 @@ class TrainState:
 
     epoch: int
     objective: dict[str, Tensor]
-    optimizer: dict[str, Any]
+    optimizers: list[dict[str, Any]]
 
     def write(self, path: str | Path) -> None:
         """Write one file; it appears whole or not at all."""
-        content = {"epoch": self.epoch, "objective": self.objective, "optimizer": self.optimizer}
+        content = {"epoch": self.epoch, "objective": self.objective, "optimizers": self.optimizers}
         with written_whole(path) as partial:
             torch.save(content, partial)
 
@@ -39,10 +41,10 @@ class TrainState:
             raise ValueError(f"{path}: not a readable checkpoint ({error})") from None
 
 
-def captured(epoch: int, objective: nn.Module, optimizer: torch.optim.Optimizer) -> TrainState:
+def captured(epoch: int, objective: nn.Module, optimizers: Iterable[Optimizer]) -> TrainState:
     """The state after ``epoch`` epochs, copied: the training may go on."""
     return TrainState(
         epoch=epoch,
         objective=copy.deepcopy(objective.state_dict()),
-        optimizer=copy.deepcopy(optimizer.state_dict()),
+        optimizers=[copy.deepcopy(optimizer.state_dict()) for optimizer in optimizers],
     )

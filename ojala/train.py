@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
@@ -21,6 +21,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.optim import Optimizer
 from tqdm import tqdm
 
 from ojala.adaptation import AdaptationConfig
@@ -37,6 +38,7 @@ from ojala.checkpoint import TrainState, captured
 from ojala.loss import Objective
 from ojala.model.ojala import Ojala
 from ojala.model.presets import preset
+from ojala.optimizers import optimizers
 from ojala.resident import ResidentTable
 from ojala.validation import validate
 
@@ -51,7 +53,8 @@ class TrainConfig:
     preset: layout of the model, "released", "paper" or "demo"
     num_epochs, steps_per_epoch: an epoch is a number of steps; after each comes a validation
     batch_size, jpas_batch_size: sources of a step over all workers, mocks and J-PAS
-    learning_rate: of AdamW; falls to 0 on a cosine after a linear rise over warmup_steps
+    optimizer: "adamw", or "muon": Muon for hidden matrices, AdamW for all else
+    learning_rate: falls to 0 on a cosine after a linear rise over warmup_steps
     weight_decay: of matrices (biases, norms and widths of kernels are not decayed)
     clip: largest norm of the gradient
     precision: "float32", or "bfloat16" (autocast; heads, losses and weights stay float32)
@@ -67,6 +70,7 @@ class TrainConfig:
     steps_per_epoch: int = 2000
     batch_size: int = 10_000
     jpas_batch_size: int = 2_000
+    optimizer: Literal["adamw", "muon"] = "adamw"
     learning_rate: float = 1e-4
     warmup_steps: int = 0
     weight_decay: float = 0.01
@@ -149,21 +153,22 @@ def fit(
     objective = Objective(
         model, mocks.scaling, adaptation, precision=config.precision, world_size=world_size
     ).to(mocks.device)
-    optimizer = _optimizer(objective, config)
+    steppers = optimizers(objective, config)
     first_epoch = 0
     if state is not None:
         objective.load_state_dict(state.objective)
-        optimizer.load_state_dict(state.optimizer)
+        for stepper, saved in zip(steppers, state.optimizers, strict=True):
+            stepper.load_state_dict(saved)
         first_epoch = state.epoch
     trained = wrap(objective)
     if config.compile:
         trained.compile(dynamic=True)
     source = _Source(mocks, jpas if adaptation else None, config, rank, world_size)
     for epoch in range(first_epoch, config.num_epochs):
-        metrics = _train_epoch(epoch, trained, optimizer, source)
+        metrics = _train_epoch(epoch, trained, steppers, source)
         if val is not None:
             metrics |= validate(model, val, num_rows=config.val_rows, precision=config.precision)
-        capture = partial(captured, epoch + 1, objective, optimizer)
+        capture = partial(captured, epoch + 1, objective, steppers)
         yield Epoch(number=epoch + 1, metrics=metrics, state=capture)
 
 
@@ -215,7 +220,7 @@ class _Source:
 
 
 def _train_epoch(
-    epoch: int, trained: nn.Module, optimizer: torch.optim.Optimizer, source: _Source
+    epoch: int, trained: nn.Module, steppers: Sequence[Optimizer], source: _Source
 ) -> dict[str, float]:
     """Train one epoch; the means of its terms."""
     config, first = source.config, epoch * source.config.steps_per_epoch
@@ -232,7 +237,7 @@ def _train_epoch(
         disable=None if source.rank == 0 else True,
     )
     for step, (batch, jpas) in enumerate(batches, start=first):
-        terms = _step(step, trained, optimizer, config, batch, jpas)
+        terms = _step(step, trained, steppers, config, batch, jpas)
         names = list(terms)
         history.append(torch.stack(list(terms.values())))
         if len(history) % CHECK_EVERY == 0 or len(history) == config.steps_per_epoch:
@@ -253,41 +258,24 @@ def _train_epoch(
 def _step(
     step: int,
     trained: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    steppers: Sequence[Optimizer],
     config: TrainConfig,
     batch: Batch,
     jpas: Context | None,
 ) -> dict[str, Tensor]:
-    """One step of the optimiser; its terms and the norm of its gradient."""
+    """One step of the optimisers; its terms and the norm of its gradient."""
     temperature = 1.0
     if config.adaptation is not None:
         temperature = config.adaptation.temperature(step / config.num_steps)
-    for group in optimizer.param_groups:
-        group["lr"] = config.learning_rate_at(step) * group["rate_factor"]
     terms: dict[str, Tensor] = trained(batch, jpas, temperature)
-    optimizer.zero_grad(set_to_none=True)
+    trained.zero_grad(set_to_none=True)
     terms["loss"].backward()
     norm = nn.utils.clip_grad_norm_(trained.parameters(), config.clip)
-    optimizer.step()
+    for stepper in steppers:
+        for group in stepper.param_groups:
+            group["lr"] = config.learning_rate_at(step) * group["rate_factor"]
+        stepper.step()
     return {name: term.detach() for name, term in terms.items()} | {"gradient_norm": norm}
-
-
-def _optimizer(objective: Objective, config: TrainConfig) -> torch.optim.Optimizer:
-    """AdamW; matrices decay, and the reweighting network learns at its own rate."""
-    factor = config.adaptation.learning_rate_factor if config.adaptation else 1.0
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for name, parameter in objective.named_parameters():
-        rate_factor = factor if name.startswith("reweighter.") else 1.0
-        weight_decay = config.weight_decay if parameter.ndim > 1 else 0.0
-        groups.setdefault((rate_factor, weight_decay), []).append(parameter)
-    return torch.optim.AdamW(
-        [
-            {"params": parameters, "rate_factor": rate_factor, "weight_decay": weight_decay}
-            for (rate_factor, weight_decay), parameters in groups.items()
-        ],
-        lr=config.learning_rate,
-        fused=True,
-    )
 
 
 def _check_finite(recent: Tensor, names: list[str], epoch: int, num_steps: int) -> None:

@@ -12,22 +12,22 @@ def trained():
     torch.manual_seed(0)
     module = nn.Linear(3, 2)
     optimizer = torch.optim.AdamW(module.parameters(), lr=0.1)
-    step(module, optimizer)
-    return module, optimizer
+    step(module, [optimizer])
+    return module, [optimizer]
 
 
-def step(module, optimizer):
+def step(module, optimizers):
     module(torch.ones(1, 3)).sum().backward()
-    optimizer.step()
+    optimizers[0].step()
 
 
 def test_a_state_does_not_move_when_the_training_goes_on(trained):
     state = captured(1, *trained)
     weight = state.objective["weight"].clone()
-    moment = state.optimizer["state"][0]["exp_avg"].clone()
+    moment = state.optimizers[0]["state"][0]["exp_avg"].clone()
     step(*trained)
     assert torch.equal(state.objective["weight"], weight)
-    assert torch.equal(state.optimizer["state"][0]["exp_avg"], moment)
+    assert torch.equal(state.optimizers[0]["state"][0]["exp_avg"], moment)
     assert not torch.equal(trained[0].weight, weight)
 
 
@@ -38,7 +38,7 @@ def test_written_and_read_back_is_the_same(trained, tmp_path):
     assert again.epoch == 3
     assert torch.equal(again.objective["weight"], state.objective["weight"])
     assert torch.equal(
-        again.optimizer["state"][0]["exp_avg"], state.optimizer["state"][0]["exp_avg"]
+        again.optimizers[0]["state"][0]["exp_avg"], state.optimizers[0]["state"][0]["exp_avg"]
     )
     assert [path.name for path in tmp_path.iterdir()] == ["state.pt"]
 
