@@ -120,7 +120,7 @@ def pareto(tried: Sequence[Tried], best: int, total: int) -> Figure:
         xlabel=r"galaxies: $\sigma_{\rm NMAD}$ of $\Delta z / (1 + z)$, val-real and val-synth",
         ylabel="class: balanced F1, val-real and val-synth",
     )
-    axis.margins(0.16)
+    axis.margins(0.24)  # room for what is said beside the last trial
     axis.locator_params(nbins=6)
     axis.grid(alpha=0.25)
     number = _whole(tried)
