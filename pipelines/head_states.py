@@ -24,6 +24,9 @@ class HeadState:
         """What the head is asked by."""
         return self.version.name.removeprefix(HEAD_PREFIX)
 
+    def __str__(self) -> str:
+        return f"head {self.name}, version {self.version.version}: {self.state}"
+
 
 def follow() -> list[HeadState]:
     """Note the state of every version of every head; champion of each is the one that fits.

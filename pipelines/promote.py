@@ -280,4 +280,4 @@ def _about(found: Verdict, order: Order) -> dict[str, str]:
 
 def _print_heads(states: list[head_states.HeadState]) -> None:
     for one in states:
-        print(f"head {one.name}, version {one.version.version}: {one.state}")
+        print(one)

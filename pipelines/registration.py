@@ -15,7 +15,7 @@ from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 
 from ojala import golden
 from ojala.quantities import queries as all_queries
-from pipelines.registry import CANDIDATE, MODEL, Version, head_model, registered
+from pipelines.registry import CANDIDATE, MODEL, Version, head_model, registered, tag
 from pipelines.tracking import client, experiment, is_known, log_files
 
 ROOT = Path(__file__).parents[1]
@@ -116,8 +116,7 @@ def register_head(
     """
     model = head_model(name)
     version = registered(digest, model) or _log_head(place, model, digest, run_id, about)
-    for key, value in (("base_digest", base.digest), ("base_version", base.version)):
-        client().set_model_version_tag(model, version.version, key, value)
+    tag(version, {"base_digest": base.digest, "base_version": base.version})
     client().set_registered_model_alias(model, CANDIDATE, version.version)
     return version
 

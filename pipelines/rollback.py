@@ -32,7 +32,7 @@ def main(arguments: argparse.Namespace) -> None:
         states = head_states.follow()
     print(f"{restored} is champion again, {taken_back} is taken back")
     for one in states:
-        print(f"head {one.name}, version {one.version.version}: {one.state}")
+        print(one)
 
 
 def rolled_back(reason: str) -> tuple[Version, Version]:

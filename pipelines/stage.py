@@ -30,14 +30,15 @@ def run(stage: Callable[[], None]) -> None:
 
 def report(name: str, counts: Mapping[str, Any]) -> None:
     """Write ``reports/NAME.json``: what DVC shows and compares. NaN becomes null."""
-    text = json.dumps(_with_nulls(counts), indent=2, sort_keys=True, allow_nan=False)
+    text = json.dumps(with_nulls(counts), indent=2, sort_keys=True, allow_nan=False)
     with written_whole(paths.REPORTS / f"{name}.json") as partial:
         partial.write_text(text + "\n")
 
 
-def _with_nulls(value: Any) -> Any:
+def with_nulls(value: Any) -> Any:
+    """The same with None for numbers that are not finite, which JSON does not know."""
     if isinstance(value, Mapping):
-        return {str(key): _with_nulls(inner) for key, inner in value.items()}
+        return {str(key): with_nulls(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_with_nulls(inner) for inner in value]
+        return [with_nulls(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

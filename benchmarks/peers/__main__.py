@@ -13,7 +13,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
 import json
-import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
@@ -29,6 +28,7 @@ from ojala.evaluate_config import EvaluateConfig
 from ojala.shards import Columns, column, columns_of, read_table
 from ojala.writing import written_whole
 from pipelines import params
+from pipelines.stage import with_nulls
 
 PEERS = {
     "lightgbm": "boosting.Boosting",
@@ -117,9 +117,9 @@ def write(out: Path, report: dict[str, Any]) -> None:
     """The report as JSON, and its tables as Markdown beside it."""
     out.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(out) as partial:
-        partial.write_text(json.dumps(without_nan(report), indent=1) + "\n")
+        partial.write_text(json.dumps(with_nulls(report), indent=1) + "\n")
     with written_whole(out.with_suffix(".md")) as partial:
-        partial.write_text(markdown(without_nan(report)))
+        partial.write_text(markdown(with_nulls(report)))
 
 
 def made(name: str) -> scoring.Peer:
@@ -143,17 +143,6 @@ def training_rows(mocks: str | Path, num_train: int | None = None) -> Columns:
     table = table.filter(column(table, "split") == "train")
     order = np.random.default_rng(5).permutation(table.num_rows)
     return columns_of(table.take(np.sort(order[:num_train])))
-
-
-def without_nan(value: Any) -> Any:
-    """The same with None for numbers that are not finite, which JSON does not know."""
-    if isinstance(value, dict):
-        return {key: without_nan(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_nan(inner) for inner in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
 
 
 def _arguments() -> argparse.Namespace:

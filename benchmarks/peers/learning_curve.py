@@ -24,7 +24,7 @@ import torch
 from tqdm import tqdm
 
 from benchmarks.peers import scoring
-from benchmarks.peers.__main__ import PEERS, compare, test_sets, training_rows, without_nan
+from benchmarks.peers.__main__ import PEERS, compare, test_sets, training_rows
 from benchmarks.peers.ojala_itself import Itself
 from ojala import bundle
 from ojala.evaluate_config import EvaluateConfig
@@ -36,6 +36,7 @@ from ojala.shards import Columns, as_table, mocks_schema, read_table
 from ojala.train import TrainConfig, fit
 from ojala.writing import written_whole
 from pipelines import params
+from pipelines.stage import with_nulls
 
 
 def main() -> None:
@@ -45,7 +46,7 @@ def main() -> None:
     config = params.section("evaluate", EvaluateConfig)
     points: list[dict[str, Any]] = []
     for point in _points(args, tests, config):
-        points.append(without_nan(point))
+        points.append(with_nulls(point))
         with written_whole(args.out) as partial:
             partial.write_text(json.dumps({"points": points}, indent=1) + "\n")
 

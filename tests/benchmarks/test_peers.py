@@ -6,7 +6,7 @@ from toy_sky import toy_table
 
 from benchmarks.peers import answers, densities, features, fluxes, line_networks, scoring, table
 from benchmarks.peers import sky_templates as sky
-from benchmarks.peers.__main__ import ORDER, in_order, kept, training_rows, without_nan, write
+from benchmarks.peers.__main__ import ORDER, in_order, kept, training_rows, write
 from benchmarks.peers.neighbours import Neighbours, weighted
 from ojala.comparisons import ANN_LIMIT
 from ojala.contexts import answers as predicted_in
@@ -17,6 +17,7 @@ from ojala.responses import packaged
 from ojala.shards import columns_of
 from ojala.sky import galaxies
 from ojala.synphot import pivot_wave, prepare, synthesize
+from pipelines.stage import with_nulls
 
 
 def toy(**settings):
@@ -307,7 +308,7 @@ def test_peers_that_did_not_run_again_stay(tmp_path):
 
 
 def test_numbers_that_json_does_not_know_are_none():
-    assert without_nan({"a": [float("nan"), 1.0], "b": {"c": float("inf")}}) == {
+    assert with_nulls({"a": [float("nan"), 1.0], "b": {"c": float("inf")}}) == {
         "a": [None, 1.0],
         "b": {"c": None},
     }
