@@ -26,7 +26,7 @@ from tqdm import tqdm
 from ojala import figures
 from ojala.bundle import Bundle
 from ojala.comparisons import brighter_than
-from ojala.evaluate_config import EvaluateConfig
+from ojala.evaluate_config import TITLES, EvaluateConfig
 from ojala.evaluation import summary
 from ojala.model.ojala import Ojala
 from ojala.model.presets import preset
@@ -36,7 +36,6 @@ from ojala.shards import columns_of, read_table
 from ojala.train import TrainConfig, fit
 from pipelines import params, paths
 
-SETS = ("test_real", "test_synth")
 MEASURES = {
     "Weighted F1 of class": ("weighted_f1",),
     r"$\sigma_{\rm NMAD}$ of galaxies, $\Delta z/(1+z)$": ("galaxy", "sigma_nmad"),
@@ -80,9 +79,9 @@ def trained(config: TrainConfig, cases: list[tuple[int, float]]) -> Iterator[dic
         model = Ojala(preset(config.preset))
         for _ in fit(model, mocks, target, changed):
             pass
-        predictor = Predictor(Bundle(model=model, scaling=scaling, provenance={}, digest=""))
+        predictor = Predictor(Bundle(model=model, scaling=scaling))
         yield {"seed": seed, "mmd_weight": weight} | {
-            name: measures(predictor, name) for name in SETS
+            name: measures(predictor, name) for name in TITLES
         }
 
 
@@ -104,14 +103,14 @@ def picture(runs: list[dict[str, Any]]) -> Figure:
             adapted = run["mmd_weight"] > 0
             axis.plot(
                 np.arange(2) + (0.04 if adapted else -0.04),
-                [run["test_synth"][label], run["test_real"][label]],
+                [run[name][label] for name in reversed(TITLES)],
                 "o-" if adapted else "s--",
                 color="tab:orange" if adapted else "0.4",
                 label=rf"$\lambda_{{\rm MMD}}$ = {run['mmd_weight']:g}"
                 if run["seed"] == 0
                 else None,
             )
-        axis.set_xticks([0, 1], ["Test-Synth", "Test-Real"])
+        axis.set_xticks([0, 1], [*reversed(TITLES.values())])
         axis.set(xlim=(-0.3, 1.3), ylabel=label)
         num_seeds = len({run["seed"] for run in runs})
         axis.set_title(f"{num_seeds} seeds, n = {runs[0]['test_real']['n']}", fontsize=9)

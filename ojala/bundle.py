@@ -15,7 +15,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
@@ -37,15 +37,15 @@ VOCABULARY = ("bands.ecsv", "quantities.ecsv")
 
 @dataclass(frozen=True, kw_only=True)
 class Bundle:
-    """An opened bundle.
+    """An opened bundle, or a network with its scaling that was never saved.
 
-    model: in evaluation mode, on the CPU; digest: of all that a prediction depends on
+    model: in evaluation mode; digest: of all that a prediction depends on, "" if never saved
     """
 
     model: Ojala
     scaling: Scaling
-    provenance: dict[str, Any]
-    digest: str
+    provenance: dict[str, Any] = field(default_factory=dict)
+    digest: str = ""
 
 
 def save(

@@ -120,8 +120,7 @@ def drawn_curves(scores: Mapping[str, Any], num_bands: int) -> dict[str, list[di
         ]
         for measure in ("sigma_nmad", "outlier_fraction")
     }
-    runs = {num_bands: scores["contexts"]["all"]}
-    runs |= {num_bands - int(hidden): run for hidden, run in scores["hidden_bands"].items()}
+    runs = runs_by_bands_shown(scores, num_bands)
     return redshifts | {
         "class_f1": [
             {"mag_i": entry["mag_i"]}
@@ -137,3 +136,9 @@ def drawn_curves(scores: Mapping[str, Any], num_bands: int) -> dict[str, list[di
             for shown, run in sorted(runs.items())
         ],
     }
+
+
+def runs_by_bands_shown(scores: Mapping[str, Any], num_bands: int) -> dict[int, Any]:
+    """Runs of ``evaluation.summary`` by how many of ``num_bands`` narrow bands were shown."""
+    runs = {num_bands: scores["contexts"]["all"]}
+    return runs | {num_bands - int(hidden): run for hidden, run in scores["hidden_bands"].items()}

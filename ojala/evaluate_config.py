@@ -6,6 +6,14 @@ from dataclasses import dataclass
 
 from ojala.bands import narrow_bands
 
+REAL, SYNTH = "Test-Real", "Test-Synth"
+"""The matched test sets: J-PAS photometry, and mock photometry of the same sources."""
+
+TITLES = {"test_real": REAL, "test_synth": SYNTH}
+"""What they are called, by the names of their files and of their scores."""
+
+FILES = {title: name for name, title in TITLES.items()}
+
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateConfig:

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from ojala.batch import Context, full_context
 from ojala.bundle import Bundle
+from ojala.device import default_device, rows_per_batch
 from ojala.heads import Head, by_name
 from ojala.loss import Likelihood, autocast
 from ojala.model.ojala import pooled
@@ -42,9 +43,6 @@ Catalogue: TypeAlias = Mapping[str, NDArray[Any]] | pa.Table | Photometry
 MAGNITUDES = (0.0, 40.0)
 """AB magnitudes lie between; 99 and -99, a survey's marks of a missing one, do not."""
 
-ROWS_PER_BATCH = {"cpu": 64, "cuda": 4096}
-"""Sources of a batch. On a CPU larger ones leave the cache and are 30-50 % slower."""
-
 QUIET_ROWS = 20_000
 """Sources that are predicted without a progress bar."""
 
@@ -52,6 +50,7 @@ QUIET_ROWS = 20_000
 class Predictor:
     """Answers queries about the sources of a catalogue.
 
+    device: by default the GPU, where the process has one
     precision: "bfloat16" is about twice as fast where the hardware has it, and moves answers by
         a few hundredths of their errors
     batch_size: sources of a batch, at most; it changes speed and memory, not the answers
@@ -64,17 +63,17 @@ class Predictor:
         bundle: Bundle,
         *,
         heads: Sequence[Head] = (),
-        device: str | torch.device = "cpu",
+        device: torch.device | None = None,
         precision: Literal["float32", "bfloat16"] = "float32",
         batch_size: int | None = None,
     ) -> None:
         self.bundle = bundle
         self.heads = by_name(heads, bundle.digest)
-        self.device = torch.device(device)
+        self.device = device or default_device()
         self.model = bundle.model.to(self.device).eval()
         self.likelihood = Likelihood(bundle.scaling).to(self.device)
         self.precision = precision
-        self.batch_size = batch_size or ROWS_PER_BATCH.get(self.device.type, 64)
+        self.batch_size = batch_size or rows_per_batch(self.device)
 
     def predict(
         self,

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ojala import report_tables as tables
-from ojala.figures.album import REAL, SYNTH, Evaluated, Plate
+from ojala.evaluate_config import REAL, SYNTH
+from ojala.figures.album import Evaluated, Plate
 from ojala.metrics import NOT_ENOUGH
 from ojala.quantities import CLASSES
 from ojala.report_page import bullets, contents, figure, page, paragraph, section, table

@@ -8,14 +8,14 @@ from typing import Any
 
 from ojala.calibration import LEVELS
 from ojala.comparisons import ANN_LIMIT, CLASS_NAMES, HOST, LINES, NAMES, STELLAR, stated_name
-from ojala.figures.album import REAL, SYNTH, Evaluated
+from ojala.evaluate_config import FILES
+from ojala.figures.album import Evaluated
 from ojala.quantities import CLASSES
 from ojala.report_page import cell, paragraph, table
 
 Path = tuple[str, ...]
 
 ITSELF = "OJALA"
-FILES = {REAL: "test_real", SYNTH: "test_synth"}
 
 COVERAGE = "coverage_68"
 AIMS = {"weighted_f1": 1.0, COVERAGE: LEVELS[COVERAGE]}

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, reduce
 from importlib.resources import files
+from operator import getitem
 from typing import Any
 
 from astropy.table import Table
 
 from ojala.comparisons import CLASS_NAMES, NAMES, stated_name
 from ojala.contexts import LABELS, TRAYS
-from ojala.figures.album import REAL, SYNTH, Evaluated
+from ojala.evaluate_config import REAL, SYNTH
+from ojala.figures.album import Evaluated
 from ojala.metrics import NOT_ENOUGH
 from ojala.quantities import CLASSES
 from ojala.report_page import digits, paragraph, table
@@ -53,7 +55,7 @@ def against_paper(found: Evaluated, group: str, caption: str) -> str:
     rows = []
     for row in _paper(group):
         keys = row["path"].split(".")
-        real, synth = (_follow(found.scores[name], keys) for name in (REAL, SYNTH))
+        real, synth = (reduce(getitem, keys, found.scores[name]) for name in (REAL, SYNTH))
         place = f"{row['value']} ({row['place']})"
         rows.append((_label(row, keys[-1]), place, real, synth, _count(found, keys)))
     head = ("", "Paper: real J-PAS", f"Here: {REAL}", f"Here: {SYNTH}", f"N, {REAL} here")
@@ -69,7 +71,10 @@ def side_by_side(found: Evaluated, group: str, caption: str) -> str:
         if keys[-1] not in measures:
             measures.append(keys[-1])
         cells = rows.setdefault(_label(row), [_count(found, keys)])
-        cells += [row["value"], *(_follow(found.scores[name], keys) for name in (REAL, SYNTH))]
+        cells += [
+            row["value"],
+            *(reduce(getitem, keys, found.scores[name]) for name in (REAL, SYNTH)),
+        ]
     head = ["", "N here"]
     for measure in measures:
         head += [f"{_MEASURES[measure]}: paper", REAL, SYNTH]
@@ -96,7 +101,7 @@ def _label(row: Mapping[str, str], measure: str = "") -> str:
 def _count(found: Evaluated, keys: Sequence[str]) -> Any:
     """Sources of Test-Real behind a score."""
     scores = found.scores[REAL]
-    return _follow(scores, keys[:-1]).get("num_sources", scores["num_sources"])
+    return reduce(getitem, keys[:-1], scores).get("num_sources", scores["num_sources"])
 
 
 @cache
@@ -107,13 +112,6 @@ def _paper(group: str) -> list[dict[str, str]]:
         for row in results
         if row["section"] == group
     ]
-
-
-def _follow(scores: Mapping[str, Any], keys: Sequence[str]) -> Any:
-    found: Any = scores
-    for key in keys:
-        found = found[key]
-    return found
 
 
 def calibration(found: Evaluated) -> str:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ojala.batch import Context, full_context
+from ojala.device import rows_per_batch
 from ojala.loss import REDSHIFTS, Likelihood, autocast
 from ojala.model.heads import Answers
 from ojala.model.ojala import Ojala
@@ -22,9 +23,6 @@ Array = NDArray[np.floating[Any]]
 
 OUTLIER = 0.15
 """A redshift is an outlier where |dz| / (1 + z) is larger."""
-
-ROWS_PER_BATCH = {"cpu": 64, "cuda": 4096}
-"""Sources of a batch at inference. On a CPU larger batches leave the cache: 30-50 % slower."""
 
 
 @torch.inference_mode()
@@ -53,7 +51,7 @@ def _batches(table: ResidentTable, rows: Tensor) -> Iterator[Tensor]:
     """Rows in batches of like token counts, so that little is padded."""
     counts = torch.isfinite(table.values[rows]).sum(dim=1)
     rows = rows[torch.argsort(counts, stable=True)]
-    yield from rows.split(ROWS_PER_BATCH.get(table.device.type, 64))
+    yield from rows.split(rows_per_batch(table.device))
 
 
 def _costs(

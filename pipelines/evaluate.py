@@ -9,16 +9,15 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import torch
 from tqdm import tqdm
 
 from ojala import bundle, contexts
 from ojala.bands import narrow_bands
 from ojala.curves import drawn_curves
-from ojala.evaluate_config import EvaluateConfig
+from ojala.evaluate_config import FILES, REAL, SYNTH, EvaluateConfig
 from ojala.evaluation import headline, scores
 from ojala.figures import save, surveys
-from ojala.figures.album import REAL, SYNTH, Evaluated, Surroundings, album
+from ojala.figures.album import Evaluated, Surroundings, album
 from ojala.gap import gaps
 from ojala.metrics import NOT_ENOUGH
 from ojala.predict import Predictor
@@ -26,8 +25,6 @@ from ojala.report import report
 from ojala.shards import Columns, columns_of, read_table, shard_paths
 from ojala.writing import written_whole
 from pipelines import params, paths, stage, tracking
-
-SETS = {REAL: "test_real", SYNTH: "test_synth"}
 
 
 def evaluate() -> None:
@@ -37,11 +34,11 @@ def evaluate() -> None:
     """
     config = params.section("evaluate", EvaluateConfig)
     opened = bundle.load(paths.BUNDLE)
-    predictor = Predictor(opened, device="cuda" if torch.cuda.is_available() else "cpu")
+    predictor = Predictor(opened)
     found = _evaluated(predictor, config)
-    metrics = {file: found.scores[name] for name, file in SETS.items()} | {"gap": found.gaps}
+    metrics = {file: found.scores[name] for name, file in FILES.items()} | {"gap": found.gaps}
     stage.report("metrics", _rounded(metrics))
-    stage.report("summary", _rounded({SETS[n]: headline(s) for n, s in found.scores.items()}))
+    stage.report("summary", _rounded({FILES[n]: headline(s) for n, s in found.scores.items()}))
     for name, rows in drawn_curves(found.scores[REAL], len(narrow_bands())).items():
         _write_curve(paths.CURVES / f"{name}.json", _rounded(rows))
     plates = album(found, _surroundings(predictor, config))
@@ -58,12 +55,12 @@ def _evaluated(predictor: Predictor, config: EvaluateConfig) -> Evaluated:
     """Predictions in every context, scores and gaps."""
     truth = {
         name: columns_of(read_table(paths.CROSSMATCH / f"{file}.parquet"))
-        for name, file in SETS.items()
+        for name, file in FILES.items()
     }
     given = {name: _answers(predictor, columns, config, name) for name, columns in truth.items()}
     real, synth = ((given[name]["all"], truth[name]) for name in (REAL, SYNTH))
     return Evaluated(
-        scores={name: scores(given[name], truth[name], config) for name in SETS},
+        scores={name: scores(given[name], truth[name], config) for name in FILES},
         gaps=gaps(real, synth, config),
         predictions=given,
         truth=truth,

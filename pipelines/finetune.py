@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ojala import bundle, head
+from ojala.evaluate_config import TITLES
 from ojala.figures.heads import given_against_true
 from ojala.figures.style import save
 from ojala.finetune import Recipe
@@ -20,7 +21,6 @@ from ojala.predict import Predictor
 from ojala.shards import Columns, columns_of, read_table
 from pipelines import digests, params, paths, stage, tracking
 
-SETS = ("test_real", "test_synth")
 FIGURE = paths.FIGURES / "head.png"
 
 
@@ -99,7 +99,7 @@ def _judged(config: HeadStageConfig) -> dict[str, Any]:
     opened = bundle.load(paths.BUNDLE)
     made = head.load(paths.HEADS / config.name, opened.digest)
     predictor = Predictor(opened, heads=[made])
-    truths = {name: _truth(config, name) for name in SETS}
+    truths = {name: _truth(config, name) for name in TITLES}
     answers: dict[str, Columns] = {}
     scores: dict[str, Any] = {}
     for name, truth in truths.items():
@@ -124,7 +124,7 @@ def _nothing(config: HeadStageConfig) -> Columns:
 
 def _without_head(config: HeadStageConfig, error: NoLabelsError) -> None:
     (paths.HEADS / config.name).mkdir(parents=True, exist_ok=True)
-    nothing = dict.fromkeys(SETS, _nothing(config))
+    nothing = dict.fromkeys(TITLES, _nothing(config))
     save(given_against_true(nothing, nothing, {}, config.quantity, config.unit), FIGURE)
     stage.report("finetune", {"head": config.name, "not_trained": str(error)})
     print(f"finetune: no head {config.name}: {error}", file=sys.stderr)

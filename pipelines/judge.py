@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-import torch
-
 from ojala.bundle import Bundle
 from ojala.model.ojala import Ojala
 from ojala.objective import QUERIES, ObjectiveConfig, objective, set_scores
@@ -29,11 +27,7 @@ class Judge:
 
     def __call__(self, model: Ojala, scaling: Scaling) -> dict[str, float]:
         """The objective, its terms, and each set's own as "SET/TERM"."""
-        predictor = Predictor(
-            Bundle(model=model, scaling=scaling, provenance={}, digest=""),
-            device="cuda" if torch.cuda.is_available() else "cpu",
-            precision=self.precision,
-        )
+        predictor = Predictor(Bundle(model=model, scaling=scaling), precision=self.precision)
         found = {}
         for name, path in self.sets.items():
             truth = _truth(path)

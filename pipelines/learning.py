@@ -16,6 +16,7 @@ from torch import nn
 from tqdm import tqdm
 
 from ojala.checkpoint import TrainState
+from ojala.device import default_device
 from ojala.model.ojala import Ojala
 from ojala.model.presets import preset
 from ojala.quantities import NO_CODE, observations
@@ -40,7 +41,7 @@ def learn(
     config: TrainConfig = settings["config"]
     rank, world_size = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
     judge = settings.get("judge")
-    mocks, val, jpas = _tables(settings, config, _device())
+    mocks, val, jpas = _tables(settings, config, default_device())
     torch.manual_seed(config.seed)  # the weights that a training begins with
     model = Ojala(preset(config.preset))
     epochs = fit(
@@ -120,13 +121,6 @@ def _with_tokens(table: pa.Table, tokens: Sequence[str] | None) -> pa.Table:
             column = pa.repeat(pa.scalar(missing, table.schema.field(token).type), table.num_rows)
             table = table.set_column(table.column_names.index(token), token, column)
     return table
-
-
-def _device() -> torch.device:
-    """The worker's device: the GPU that it was given, or the CPU."""
-    if not torch.cuda.is_available():
-        return torch.device("cpu")
-    return torch.device("cuda", torch.cuda.current_device())
 
 
 def _parallel(module: nn.Module) -> nn.Module:

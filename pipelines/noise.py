@@ -55,7 +55,7 @@ def _embedding(config: TrainConfig) -> Predictor:
         for _ in learning.shown(reports, config.num_epochs):
             pass
         model, scaling = learning.learnt(last, config)
-    return Predictor(Bundle(model=model, scaling=scaling, provenance={}, digest=""))
+    return Predictor(Bundle(model=model, scaling=scaling))
 
 
 if __name__ == "__main__":

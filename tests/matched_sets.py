@@ -3,9 +3,10 @@
 import numpy as np
 from matched import CONFIG, in_every_context, matched, rows_of
 
+from ojala.evaluate_config import REAL, SYNTH
 from ojala.evaluation import scores
 from ojala.figures import surveys
-from ojala.figures.album import REAL, SYNTH, Evaluated, Surroundings
+from ojala.figures.album import Evaluated, Surroundings
 from ojala.gap import gaps
 
 

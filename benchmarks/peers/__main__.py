@@ -23,8 +23,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmarks.peers import scoring
-from benchmarks.peers.table import TITLES, markdown
-from ojala.evaluate_config import EvaluateConfig
+from benchmarks.peers.table import markdown
+from ojala.evaluate_config import TITLES, EvaluateConfig
 from ojala.shards import Columns, column, columns_of, read_table
 from ojala.writing import written_whole
 from pipelines import params

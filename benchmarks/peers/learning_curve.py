@@ -26,7 +26,8 @@ from tqdm import tqdm
 from benchmarks.peers import scoring
 from benchmarks.peers.__main__ import PEERS, compare, test_sets, training_rows
 from benchmarks.peers.ojala_itself import Itself
-from ojala import bundle
+from ojala.bundle import Bundle
+from ojala.device import default_device
 from ojala.evaluate_config import EvaluateConfig
 from ojala.model.ojala import Ojala
 from ojala.model.presets import preset
@@ -73,8 +74,7 @@ def _points(
 
 def trained(train: Columns, jpas: pa.Table | None, config: TrainConfig) -> Predictor:
     """OJALA after a training on these sources alone, without a pipeline around it."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    kind = {"device": device, "dtype": getattr(torch, config.storage)}
+    kind = {"device": default_device(), "dtype": getattr(torch, config.storage)}
     table = as_table(train, mocks_schema())
     scaling = measured_scaling(table, ew_transform=config.ew_transform, seed=config.seed)
     mocks = resident(table, scaling, labelled=True, **kind)
@@ -83,9 +83,7 @@ def trained(train: Columns, jpas: pa.Table | None, config: TrainConfig) -> Predi
     model = Ojala(preset(config.preset))
     for _ in tqdm(fit(model, mocks, unlabelled, config), total=config.num_epochs, unit="epoch"):
         pass
-    return Predictor(
-        bundle.Bundle(model=model.cpu().eval(), scaling=scaling, provenance={}, digest="")
-    )
+    return Predictor(Bundle(model=model, scaling=scaling))
 
 
 def _arguments() -> argparse.Namespace:

@@ -16,11 +16,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ojala.evaluate_config import FILES, REAL, TITLES
 from ojala.report_page import cell
 from ojala.report_peers import ROWS, Contest, contest
 from ojala.writing import written_whole
-
-TITLES = {"test_real": "Test-Real", "test_synth": "Test-Synth"}
 
 SHORT = (
     "Class, weighted F1",
@@ -88,8 +87,8 @@ def short(report: Mapping[str, Any]) -> str:
         ],
     }
     lines = [_line([title, "", *map(_plain, values)]) for title, values in costs.items()]
-    sources = f"Test-Real, trained on {report['num_train']:,} mocks:\n\n"
-    return sources + _accuracy(peers, "test_real", SHORT) + "\n".join(lines) + "\n"
+    sources = f"{REAL}, trained on {report['num_train']:,} mocks:\n\n"
+    return sources + _accuracy(peers, FILES[REAL], SHORT) + "\n".join(lines) + "\n"
 
 
 def _accuracy(peers: Mapping[str, Any], test: str, titles: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from astropy.table import Table
 from matplotlib.figure import Figure
 
 from ojala.comparisons import comparisons, stated
-from ojala.evaluate_config import EvaluateConfig
+from ojala.evaluate_config import REAL, SYNTH, EvaluateConfig
 from ojala.figures import (
     calibration,
     classification,
@@ -25,7 +25,6 @@ from ojala.figures import (
 from ojala.figures import comparisons as panels
 from ojala.shards import Columns
 
-REAL, SYNTH = "Test-Real", "Test-Synth"
 Draw = Callable[[], Figure]
 
 

@@ -15,6 +15,7 @@ from scipy.stats import binom
 
 from ojala.calibration import pit
 from ojala.comparisons import CLASS_NAMES, Comparison, flattened, stated_name
+from ojala.evaluate_config import REAL, SYNTH
 from ojala.figures.panels import MIN_OBJECTS, not_enough
 from ojala.figures.style import COLOURS
 
@@ -31,12 +32,12 @@ def pit_histograms(sets: Mapping[str, Stated]) -> Figure:
 
     sets: of Test-Real and Test-Synth, by that name
     """
-    panels = list(flattened(sets["Test-Real"]))
+    panels = list(flattened(sets[REAL]))
     num_rows = -(-len(panels) // NUM_COLUMNS)
     figure = Figure(figsize=(12, 2.4 * num_rows + 0.8), layout="constrained")
     axes = figure.subplots(num_rows, NUM_COLUMNS, sharex=True)
     for axis, (name, token, real) in zip(axes.flat, panels, strict=False):
-        _histograms(axis, real, sets["Test-Synth"][name][token], COLOURS[name.upper()])
+        _histograms(axis, real, sets[SYNTH][name][token], COLOURS[name.upper()])
         axis.set_title(f"{stated_name(token)[0]}, {axis.get_title()}", fontsize=9)
     for axis in axes.flat[len(panels) :]:
         axis.remove()
@@ -70,7 +71,7 @@ def coverage(sets: Mapping[str, Stated]) -> Figure:
     """Share of true values inside the stated central interval, by the share it is to hold."""
     figure = Figure(figsize=(12, 6.6), layout="constrained")
     axes = figure.subplots(1, 3, sharey=True)
-    real = sets["Test-Real"]
+    real = sets[REAL]
     for axis, name in zip(axes, real, strict=True):
         axis.plot([0, 1], [0, 1], color="k", lw=0.9, ls=":", label="honest")
         for token, compared in real[name].items():

@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ojala.contexts import LABELS, PAPER
-from ojala.figures.panels import MIN_OBJECTS, STYLES, curve, not_enough
+from ojala.evaluate_config import REAL
+from ojala.figures.panels import MIN_OBJECTS, STYLES, class_legend, curve, not_enough
 from ojala.figures.style import COLOURS
 from ojala.quantities import CLASSES
 
@@ -37,13 +38,13 @@ def by_magnitude(sets: Sets, min_class_objects: int) -> Figure:
                     axis,
                     scores["by_magnitude"],
                     ("mag_i", "class", name, measure),
-                    interval=set_name == "Test-Real",
+                    interval=set_name == REAL,
                     color=COLOURS[name],
                     **STYLES[set_name],
                 )
         axis.set(ylabel=f"{title} (balanced)", title=title)
-    _class_legend(axes[0, 0], sets)
-    _contexts(axes[1, 1], sets["Test-Real"])
+    class_legend(axes[0, 0], sets, CLASSES, loc="lower left")
+    _contexts(axes[1, 1], sets[REAL])
     for axis in axes.flat:
         axis.set(ylim=(0, 1.03), xlim=(15.3, 23.2))
         axis.grid(alpha=0.25)
@@ -57,16 +58,6 @@ def by_magnitude(sets: Sets, min_class_objects: int) -> Figure:
     return figure
 
 
-def _class_legend(axis: Axes, sets: Sets) -> None:
-    for name in CLASSES:
-        number = sets["Test-Real"]["num_of_class"][name]
-        axis.plot([], [], color=COLOURS[name], lw=4, label=f"{name} (n = {number:,})")
-    for set_name in sets:
-        note = ", 68 % shaded" if set_name == "Test-Real" else ""
-        axis.plot([], [], color="0.3", label=set_name + note, **STYLES[set_name])
-    axis.legend(frameon=False, fontsize=8, loc="lower left")
-
-
 def _contexts(axis: Axes, scores: Mapping[str, Any]) -> None:
     for name in PAPER:
         curve(
@@ -76,7 +67,7 @@ def _contexts(axis: Axes, scores: Mapping[str, Any]) -> None:
             color=CONTEXT_COLOURS[name],
             lw=CONTEXT_WIDTHS[name],
             label=LABELS[name],
-            **STYLES["Test-Real"] | {"ms": 2 + CONTEXT_WIDTHS[name]},
+            **STYLES[REAL] | {"ms": 2 + CONTEXT_WIDTHS[name]},
         )
     total = sum(scores["num_of_class"].values())
     title = f"F1 by what the model is shown, Test-Real (n = {total:,}),\nbins that hold all classes"

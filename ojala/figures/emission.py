@@ -15,7 +15,7 @@ from ojala.comparisons import Comparison, Selected
 from ojala.derived import LINES as FLUX_LINES
 from ojala.diagram_scores import bpt_sample, bpt_types, whan_sample, whan_types
 from ojala.diagrams import BPT_LINES, STRONG_EW, WEAK_EW, WHAN_CUTS
-from ojala.figures.panels import MIN_OBJECTS, density_bar, density_scatter, not_enough, running
+from ojala.figures.panels import MIN_OBJECTS, density_bar, density_scatter, median_band, not_enough
 from ojala.metrics import bias, sigma_nmad
 from ojala.shards import Columns
 
@@ -104,9 +104,7 @@ def _flux_scatter(axis: Axes, log_width: Floats, residual: Floats) -> Any:
     low, high = np.quantile(log_width, [0.005, 0.995])
     limits = (float(low) - 0.1, float(high) + 0.1)
     points = density_scatter(axis, log_width, residual, limits, (-1.5, 1.5))
-    centres, median, lower, upper = running(log_width, residual, limits)
-    axis.plot(centres, median, color="tab:red", lw=1.2, label="median, 16-84 %")
-    axis.fill_between(centres, lower, upper, color="tab:red", alpha=0.15, lw=0)
+    median_band(axis, log_width, residual, limits)
     axis.set(xlim=limits)
     axis.legend(framealpha=0.85, edgecolor="none", fontsize=8, loc="lower right")
     return points

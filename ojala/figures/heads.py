@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from ojala.evaluate_config import TITLES
+from ojala.figures.panels import MIN_OBJECTS, not_enough
 from ojala.shards import Columns
 
-MIN_OBJECTS = 10
-SETS = {"test_real": "Test-Real", "test_synth": "Test-Synth"}
 CONTOURS = (0.15, 0.4, 0.7)
 """Densities over the largest one at which contours run."""
 
@@ -36,7 +36,7 @@ def given_against_true(
     for axis, name in zip(np.atleast_1d(figure.subplots(1, len(answers))), answers, strict=True):
         points = _panel(axis, answers[name], truths[name], quantity) or points
         axis.set(xlabel=f"{quantity}, true ({unit})", ylabel=f"{quantity}, predicted ({unit})")
-        axis.set_title(f"{SETS.get(name, name)}: {_numbers(scores.get(name))}", fontsize=8)
+        axis.set_title(f"{TITLES[name]}: {_numbers(scores.get(name))}", fontsize=8)
     if points is not None:
         figure.colorbar(points, ax=figure.axes, label="i (AB mag)", shrink=0.8)
     return figure
@@ -45,8 +45,7 @@ def given_against_true(
 def _panel(axis: Axes, answer: Columns, truth: Columns, quantity: str) -> Any:
     true, given = truth[quantity], answer[quantity]
     if len(true) < MIN_OBJECTS:
-        said = f"not enough objects\n(n = {len(true)})"
-        axis.text(0.5, 0.5, said, transform=axis.transAxes, ha="center", va="center", color="0.5")
+        not_enough(axis, len(true))
         axis.set(xticks=[], yticks=[])
         return None
     low, high = np.quantile(np.concatenate([true, given]), [0.003, 0.997])

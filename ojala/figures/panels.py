@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import reduce
 from itertools import pairwise
-from typing import Any
+from operator import getitem
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,13 +15,16 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from ojala.comparisons import Comparison
+from ojala.evaluate_config import REAL, SYNTH
+from ojala.figures.style import COLOURS
 from ojala.metrics import NOT_ENOUGH, residual_scores
 
 Floats = NDArray[Any]
+Place = Literal["best", "lower left"]
 
 STYLES: dict[str, dict[str, Any]] = {
-    "Test-Real": {"ls": "-", "marker": "o", "ms": 3},
-    "Test-Synth": {"ls": "--", "marker": "s", "ms": 2.5, "alpha": 0.7},
+    REAL: {"ls": "-", "marker": "o", "ms": 3},
+    SYNTH: {"ls": "--", "marker": "s", "ms": 2.5, "alpha": 0.7},
 }
 """Lines of the two test sets."""
 
@@ -47,7 +52,7 @@ def curve(
     path: key of the centre, then keys that lead to the score; interval: shade its interval
     """
     x, *parents, name = path
-    holders = [_follow(entry, parents) for entry in bins]
+    holders = [reduce(getitem, parents, entry) for entry in bins]
     centres = np.array([entry[x] for entry in bins], dtype=float)
     values = np.array([score(holder.get(name)) for holder in holders])
     (line,) = axis.plot(centres, values, **style)
@@ -56,6 +61,19 @@ def curve(
         ends = [holder.get("interval", {}).get(name, unknown) for holder in holders]
         low, high = np.array(ends, dtype=float).reshape(-1, 2).T
         axis.fill_between(centres, low, high, color=line.get_color(), alpha=0.15, lw=0)
+
+
+def class_legend(
+    axis: Axes, sets: Mapping[str, Mapping[str, Any]], names: Iterable[str], loc: Place = "best"
+) -> None:
+    """Colours of the classes with their sources in Test-Real, and lines of the sets."""
+    for name in names:
+        number = sets[REAL]["num_of_class"][name]
+        axis.plot([], [], color=COLOURS[name], lw=4, label=f"{name} (n = {number:,})")
+    for set_name in sets:
+        note = ", 68 % shaded" if set_name == REAL else ""
+        axis.plot([], [], color="0.3", label=set_name + note, **STYLES[set_name])
+    axis.legend(frameon=False, fontsize=8, loc=loc)
 
 
 def one_to_one(axis: Axes, real: Comparison, synth: Comparison, name: str, reference: str) -> Any:
@@ -76,9 +94,7 @@ def one_to_one(axis: Axes, real: Comparison, synth: Comparison, name: str, refer
     limits = (low - edge, high + edge)
     points = density_scatter(axis, true, given, limits, limits)
     axis.plot(limits, limits, color="k", lw=0.9, ls="--", label="one to one")
-    centres, median, low, high = running(true, given, limits)
-    axis.plot(centres, median, color="tab:red", lw=1.2, label="median, 16-84 %")
-    axis.fill_between(centres, low, high, color="tab:red", alpha=0.15, lw=0)
+    median_band(axis, true, given, limits)
     axis.text(0.04, 0.96, _numbers(real, synth), transform=axis.transAxes, va="top", fontsize=8)
     axis.legend(frameon=False, fontsize=7, loc="lower right")
     axis.set(xlim=limits, ylim=limits)
@@ -106,6 +122,13 @@ def density_scatter(
     return axis.scatter(
         x[order], y[order], c=density[order], s=size, cmap="viridis", vmin=0, vmax=1, lw=0
     )
+
+
+def median_band(axis: Axes, x: Floats, y: Floats, limits: tuple[float, float]) -> None:
+    """Draw the running median of y and its 16-84 % range."""
+    centres, median, low, high = running(x, y, limits)
+    axis.plot(centres, median, color="tab:red", lw=1.2, label="median, 16-84 %")
+    axis.fill_between(centres, low, high, color="tab:red", alpha=0.15, lw=0)
 
 
 def running(
@@ -153,9 +176,3 @@ def _numbers(real: Comparison, synth: Comparison) -> str:
 def _digits(value: float) -> str:
     """Three significant digits, zeros at the end included."""
     return f"{value:#.3g}".removesuffix(".")
-
-
-def _follow(entry: dict[str, Any], path: Sequence[str]) -> dict[str, Any]:
-    for key in path:
-        entry = entry[key]
-    return entry

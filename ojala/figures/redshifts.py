@@ -11,9 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
 from ojala.comparisons import Comparison
+from ojala.evaluate_config import REAL
 from ojala.figures.panels import (
     MIN_OBJECTS,
     STYLES,
+    class_legend,
     curve,
     density_bar,
     density_scatter,
@@ -41,14 +43,14 @@ def by_magnitude_and_redshift(
         for set_name, scores in sets.items():
             for name, class_name in CLASS_OF.items():
                 style = {"color": COLOURS[class_name], **STYLES[set_name]}
-                shaded = set_name == "Test-Real"
+                shaded = set_name == REAL
                 curve(left, scores["by_magnitude"], ("mag_i", name, measure), shaded, **style)
                 curve(right, scores["by_redshift"][name], ("z_spec", measure), shaded, **style)
         left.set(ylabel=MEASURES[measure])
         _limits((left, right), measure)
     axes[-1, 0].set(xlabel="i (AB mag)")
     axes[-1, 1].set(xlabel="Spectroscopic redshift")
-    _legend(axes[0, 0], sets)
+    class_legend(axes[0, 0], sets, CLASS_OF.values())
     figure.suptitle(
         r"$\Delta z = (z_{\rm phot} - z_{\rm spec}) / (1 + z_{\rm spec})$ in sliding bins "
         f"that hold at least {min_class_objects} sources of the class; right: all magnitudes",
@@ -75,16 +77,6 @@ def _any_drawn(axes: tuple[Axes, Axes]) -> bool:
     """Whether a curve has a point; an empty axis cannot be logarithmic."""
     values = [line.get_ydata() for axis in axes for line in axis.lines]
     return any(np.any(np.asarray(y, dtype=float) > 0) for y in values)
-
-
-def _legend(axis: Axes, sets: Mapping[str, Mapping[str, Any]]) -> None:
-    for class_name in CLASS_OF.values():
-        number = sets["Test-Real"]["num_of_class"][class_name]
-        axis.plot([], [], color=COLOURS[class_name], lw=4, label=f"{class_name} (n = {number:,})")
-    for set_name in sets:
-        note = ", 68 % shaded" if set_name == "Test-Real" else ""
-        axis.plot([], [], color="0.3", label=set_name + note, **STYLES[set_name])
-    axis.legend(frameon=False, fontsize=8)
 
 
 def one_by_one(

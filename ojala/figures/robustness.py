@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import reduce
+from operator import getitem
 from typing import Any
 
 import numpy as np
@@ -12,8 +14,11 @@ from matplotlib.figure import Figure
 from ojala.bands import narrow_bands
 from ojala.comparisons import CLASS_NAMES, NAMES
 from ojala.contexts import LABELS, TRAYS
+from ojala.curves import runs_by_bands_shown
+from ojala.evaluate_config import REAL
 from ojala.figures.panels import STYLES, score
 from ojala.figures.style import COLOURS
+from ojala.metrics import NOT_ENOUGH
 
 Sets = Mapping[str, Mapping[str, Any]]
 """Scores (``evaluation.scores``) of Test-Real and Test-Synth, by that name."""
@@ -77,7 +82,7 @@ def _rows(axis: Axes, rows: list[tuple[str, str, Any]], *, relative: bool) -> No
         axis.plot([low, high], [place, place], color=colour, lw=1.5)
         axis.plot(centre, place, "o", color=colour, ms=4)
         if np.isnan(centre):
-            axis.text(0, place, " not enough objects", color="0.5", fontsize=7, va="center")
+            axis.text(0, place, f" {NOT_ENOUGH}", color="0.5", fontsize=7, va="center")
     axis.set_yticks(range(len(rows)), labels, fontsize=8)
     axis.set(ylim=(len(rows) - 0.5, -0.5))
     axis.locator_params(axis="x", nbins=5)
@@ -91,12 +96,10 @@ def missing_bands(sets: Sets) -> Figure:
     total = len(narrow_bands())
     for axis, (title, path, colour) in zip(figure.subplots(1, len(SCORES)), SCORES, strict=True):
         for set_name, scores in sets.items():
-            runs = {0: scores["contexts"]["all"]}
-            runs |= {int(hidden): run for hidden, run in scores["hidden_bands"].items()}
-            shown = [total - hidden for hidden in runs]
+            runs = runs_by_bands_shown(scores, total)
             values = [_value(run, path) for run in runs.values()]
-            label = f"{set_name} (n = {_count(runs[0], path):,})"
-            axis.plot(shown, values, color=colour, label=label, **STYLES[set_name])
+            label = f"{set_name} (n = {_count(runs[total], path):,})"
+            axis.plot(list(runs), values, color=colour, label=label, **STYLES[set_name])
         axis.set(xlabel=f"Narrow bands shown, of {total}", ylabel=title)
         top = 1.35 * np.nanmax(
             [0.01, *[value for line in axis.lines for value in line.get_ydata()]]
@@ -129,19 +132,13 @@ def trays(sets: Sets) -> Figure:
 
 
 def _limit_note(figure: Figure, sets: Sets) -> None:
-    limit = sets["Test-Real"]["faint_limit"]
+    limit = sets[REAL]["faint_limit"]
     figure.suptitle(f"Sources with i < {limit:g}", fontsize=10)
 
 
 def _value(run: Mapping[str, Any], path: tuple[str, ...]) -> float:
-    return score(_holder(run, path)[path[-1]])
+    return score(reduce(getitem, path, run))
 
 
 def _count(run: Mapping[str, Any], path: tuple[str, ...]) -> int:
-    return int(_holder(run, path)["num_sources"])
-
-
-def _holder(run: Mapping[str, Any], path: tuple[str, ...]) -> Mapping[str, Any]:
-    for key in path[:-1]:
-        run = run[key]
-    return run
+    return int(reduce(getitem, path[:-1], run)["num_sources"])

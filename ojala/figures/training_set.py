@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ojala.bands import narrow_bands
+from ojala.figures.panels import running
 from ojala.figures.style import COLOURS
 from ojala.metrics import error_correlation
 from ojala.quantities import CLASSES
@@ -150,7 +151,9 @@ def noise(errors: dict[str, tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]) ->
     for axis, token in zip(axes[0], ("J0390", "J0520", "J0660", "J0860"), strict=True):
         number = tokens.index(token)
         for colour, (name, (mag_i, flux, flux_err)) in zip("kbr", errors.items(), strict=False):
-            centre, median, low, high = _running(mag_i, flux[:, number] / flux_err[:, number])
+            centre, median, low, high = running(
+                mag_i, flux[:, number] / flux_err[:, number], (15.75, 22.75), 14
+            )
             axis.plot(centre, median, color=colour, label=name)
             axis.fill_between(centre, low, high, color=colour, alpha=0.12, lw=0)
         axis.set(xlabel="i (AB mag)", ylabel="S/N", yscale="log", title=token, xlim=(17, 22.5))
@@ -173,17 +176,3 @@ def noise(errors: dict[str, tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]) ->
     figure.colorbar(image, label="Correlation of log errors at fixed i", **bar)
     figure.suptitle("Top: medians in half a magnitude, 16-84 % of the sources shaded", fontsize=9)
     return figure
-
-
-def _running(
-    x: NDArray[Any], y: NDArray[Any]
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Median and 16-84 % range of y in half-magnitude bins of x that hold ten sources."""
-    centres, quantiles = [], []
-    for centre in np.arange(16.0, 23.0, 0.5):
-        inside = (np.abs(x - centre) < 0.25) & np.isfinite(y)
-        if inside.sum() >= 10:
-            centres.append(centre)
-            quantiles.append(np.quantile(y[inside], [0.5, 0.16, 0.84]))
-    median, low, high = np.array(quantiles).reshape(-1, 3).T
-    return np.array(centres), median, low, high

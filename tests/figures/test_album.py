@@ -4,7 +4,8 @@ import pytest
 from drawn import words
 from matched_sets import evaluated, surroundings
 
-from ojala.figures.album import REAL, album
+from ojala.evaluate_config import REAL
+from ojala.figures.album import album
 from ojala.metrics import NOT_ENOUGH
 
 PLATES = 20

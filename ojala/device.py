@@ -1,0 +1,20 @@
+"""Where arithmetic runs: the device of a process, and how many sources it takes at a time."""
+
+from __future__ import annotations
+
+import torch
+
+ROWS_PER_BATCH = {"cpu": 64, "cuda": 4096}
+"""Sources of a batch at inference. On a CPU larger ones leave the cache and are 30-50 % slower."""
+
+
+def default_device() -> torch.device:
+    """The GPU that the process was given, or the CPU."""
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", torch.cuda.current_device())
+
+
+def rows_per_batch(device: torch.device) -> int:
+    """Sources that ``device`` answers about at a time."""
+    return ROWS_PER_BATCH.get(device.type, 64)
