@@ -6,22 +6,12 @@ import shutil
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from toy_model import toy_model
 from toy_sky import toy_table
 
 from ojala import bundle
-from ojala.model.ojala import Ojala
-from ojala.model.presets import ModelConfig
 from ojala.predict import Predictor
 from ojala.resident import measured_scaling
-
-SIZES = ModelConfig(
-    width=16,
-    encoder_heads=(2,),
-    encoder_ffn=(32,),
-    decoder_heads=(2,),
-    decoder_ffn=(32,),
-    output_widths=(32,),
-)
 
 
 @pytest.fixture(scope="module")
@@ -31,14 +21,12 @@ def table():
 
 @pytest.fixture
 def directory(tmp_path, table):
-    torch.manual_seed(0)
-    bundle.save(tmp_path / "bundle", Ojala(SIZES), measured_scaling(table), {"run": "abc"})
+    bundle.save(tmp_path / "bundle", toy_model(), measured_scaling(table), {"run": "abc"})
     return tmp_path / "bundle"
 
 
 def test_saved_and_loaded_predicts_identically(table, tmp_path):
-    torch.manual_seed(0)
-    model, scaling = Ojala(SIZES).eval(), measured_scaling(table)
+    model, scaling = toy_model().eval(), measured_scaling(table)
     digest = bundle.save(tmp_path / "bundle", model, scaling, {"run": "abc"})
     loaded = bundle.load(tmp_path / "bundle")
     assert loaded.digest == digest
@@ -61,18 +49,17 @@ def test_files_are_those_of_the_contract(directory):
 
 
 def test_digest_is_of_content_and_not_of_provenance(directory, tmp_path, table):
-    torch.manual_seed(0)
-    again = bundle.save(tmp_path / "again", Ojala(SIZES), measured_scaling(table), {"run": "xyz"})
+    scaling = measured_scaling(table)
+    again = bundle.save(tmp_path / "again", toy_model(), scaling, {"run": "xyz"})
     assert again == bundle.digest(directory)
-    torch.manual_seed(1)
-    other = bundle.save(tmp_path / "other", Ojala(SIZES), measured_scaling(table), {"run": "abc"})
+    other = bundle.save(tmp_path / "other", toy_model(seed=1), scaling, {"run": "abc"})
     assert other != again
 
 
 def test_a_failed_save_leaves_the_old_bundle(directory, table):
     before = bundle.digest(directory)
     with pytest.raises(AttributeError):
-        bundle.save(directory, Ojala(SIZES), None, {})
+        bundle.save(directory, toy_model(seed=1), None, {})
     assert bundle.digest(directory) == before
     assert [path.name for path in directory.parent.iterdir()] == ["bundle"]
 
@@ -127,7 +114,7 @@ def test_weights_that_are_not_finite_are_refused(directory):
 def test_other_sizes_are_named(directory):
     path = directory / "config.json"
     sizes = json.loads(path.read_text())
-    path.write_text(json.dumps(sizes | {"width": 32}))
+    path.write_text(json.dumps(sizes | {"width": 64}))
     with pytest.raises(ValueError, match="has shape"):
         bundle.load(directory)
     path.write_text(json.dumps(sizes | {"depth": 3}))

@@ -6,7 +6,8 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from toy_heads import SIZES, toy_bundle, toy_head
+from toy_heads import toy_bundle, toy_head
+from toy_model import SIZES
 from toy_sky import toy_table
 
 from ojala import bundle, head

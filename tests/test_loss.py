@@ -6,26 +6,15 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import norm
+from toy_model import UNDROPPED, toy_model
 from toy_sky import toy_table
 
 from ojala.adaptation import AdaptationConfig
 from ojala.batch import MaskingConfig, draw_batch, draw_context, token_weights
 from ojala.loss import MORPHTYPE_ID, SPECTYPE_ID, Likelihood, Objective, gaussian_nll
 from ojala.model.heads import Answers
-from ojala.model.ojala import Ojala
-from ojala.model.presets import ModelConfig
 from ojala.quantities import vocabulary
 from ojala.resident import measured_scaling, resident
-
-SIZES = ModelConfig(
-    width=16,
-    encoder_heads=(2,),
-    encoder_ffn=(32,),
-    decoder_heads=(2,),
-    decoder_ffn=(32,),
-    output_widths=(32,),
-    dropout=0.0,
-)
 
 
 @pytest.fixture(scope="module")
@@ -125,8 +114,7 @@ def test_each_target_belongs_to_one_term(mocks):
 
 
 def test_loss_is_the_sum_of_its_terms(mocks, jpas):
-    torch.manual_seed(0)
-    objective = Objective(Ojala(SIZES), mocks.scaling, AdaptationConfig())
+    objective = Objective(toy_model(UNDROPPED), mocks.scaling, AdaptationConfig())
     with torch.no_grad():
         terms = objective(*batches(mocks, jpas), 2.0)
     parts = ("regression", "spectype", "morphtype", "adaptation")
@@ -135,8 +123,7 @@ def test_loss_is_the_sum_of_its_terms(mocks, jpas):
 
 def test_a_term_without_targets_is_0(jpas):
     """A model of J-PAS alone has no class to learn."""
-    torch.manual_seed(0)
-    objective = Objective(Ojala(SIZES), jpas.scaling)
+    objective = Objective(toy_model(UNDROPPED), jpas.scaling)
     batch = draw_batch(
         jpas,
         MaskingConfig(),
@@ -151,8 +138,7 @@ def test_a_term_without_targets_is_0(jpas):
 
 
 def test_every_parameter_gets_a_gradient_from_the_loss(mocks, jpas):
-    torch.manual_seed(0)
-    objective = Objective(Ojala(SIZES), mocks.scaling, AdaptationConfig())
+    objective = Objective(toy_model(UNDROPPED), mocks.scaling, AdaptationConfig())
     objective(*batches(mocks, jpas), 2.0)["loss"].backward()
     for name, parameter in objective.named_parameters():
         assert parameter.grad is not None, name
@@ -161,8 +147,7 @@ def test_every_parameter_gets_a_gradient_from_the_loss(mocks, jpas):
 
 def test_padding_of_one_side_does_not_change_the_other(mocks, jpas):
     """J-PAS sources with missing bands pad the mocks beside them: the terms stay the same."""
-    torch.manual_seed(0)
-    objective = Objective(Ojala(SIZES), mocks.scaling, AdaptationConfig())
+    objective = Objective(toy_model(UNDROPPED), mocks.scaling, AdaptationConfig())
     gaps = resident(
         toy_table(200, seed=1, labelled=False, missing=0.6), mocks.scaling, labelled=False
     )
@@ -177,8 +162,7 @@ def test_padding_of_one_side_does_not_change_the_other(mocks, jpas):
 
 def test_gradient_of_detached_mocks_is_none(mocks, jpas):
     """With detach_source the MMD moves J-PAS embeddings alone."""
-    torch.manual_seed(0)
-    model = Ojala(SIZES)
+    model = toy_model(UNDROPPED)
     held, free = (
         gradient_of_mmd(
             Objective(model, mocks.scaling, AdaptationConfig(detach_source=detached)), mocks, jpas

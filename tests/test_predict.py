@@ -3,13 +3,11 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-import torch
+from toy_model import UNDROPPED, toy_model
 from toy_sky import toy_table
 
 from ojala.batch import MaskingConfig
 from ojala.bundle import Bundle
-from ojala.model.ojala import Ojala
-from ojala.model.presets import ModelConfig
 from ojala.photometry import Photometry
 from ojala.predict import Predictor
 from ojala.quantities import MORPHTYPES, observations, queries
@@ -17,15 +15,6 @@ from ojala.resident import measured_scaling, resident
 from ojala.shards import columns_of
 from ojala.train import TrainConfig, fit
 
-SIZES = ModelConfig(
-    width=32,
-    encoder_heads=(4,),
-    encoder_ffn=(64,),
-    decoder_heads=(4,),
-    decoder_ffn=(64,),
-    output_widths=(64,),
-    dropout=0.0,
-)
 CONFIG = TrainConfig(
     preset="demo",
     num_epochs=1,
@@ -44,8 +33,7 @@ CONFIG = TrainConfig(
 def bundle():
     table = toy_table(1000)
     scaling = measured_scaling(table)
-    torch.manual_seed(0)
-    model = Ojala(SIZES)
+    model = toy_model(UNDROPPED)
     list(fit(model, resident(table, scaling, labelled=True), None, CONFIG))
     return Bundle(model=model.eval(), scaling=scaling, provenance={}, digest="")
 

@@ -8,25 +8,15 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+from toy_model import UNDROPPED, toy_model
 from toy_sky import toy_table
 
 from ojala.adaptation import AdaptationConfig
 from ojala.batch import MaskingConfig
 from ojala.checkpoint import TrainState
-from ojala.model.ojala import Ojala
-from ojala.model.presets import ModelConfig
 from ojala.resident import measured_scaling, resident
 from ojala.train import DivergedError, TrainConfig, fit
 
-SIZES = ModelConfig(
-    width=32,
-    encoder_heads=(4,),
-    encoder_ffn=(64,),
-    decoder_heads=(4,),
-    decoder_ffn=(64,),
-    output_widths=(64,),
-    dropout=0.1,
-)
 CONFIG = TrainConfig(
     preset="demo",
     num_epochs=4,
@@ -56,11 +46,6 @@ def sky():
     return tables()
 
 
-def model(sizes=SIZES):
-    torch.manual_seed(0)
-    return Ojala(sizes)
-
-
 def curve(epochs):
     return [epoch.metrics["train/loss"] for epoch in epochs]
 
@@ -69,17 +54,16 @@ def curve(epochs):
 def test_resumed_training_goes_on_exactly(sky, tmp_path, optimizer):
     mocks, jpas, val = sky
     config = replace(CONFIG, optimizer=optimizer)
-    whole = model()
+    whole = toy_model()
     straight = list(fit(whole, mocks, jpas, config, val=val))
-    halves, training = [], fit(model(), mocks, jpas, config, val=val)
+    halves, training = [], fit(toy_model(), mocks, jpas, config, val=val)
     for epoch in training:
         halves.append(epoch)
         if epoch.number == 2:
             epoch.state().write(tmp_path / "state.pt")
             break
     training.close()
-    torch.manual_seed(99)  # what happened since does not matter
-    resumed = Ojala(SIZES)
+    resumed = toy_model(seed=99)  # what happened since does not matter
     state = TrainState.read(tmp_path / "state.pt")
     halves += fit(resumed, mocks, jpas, config, val=val, state=state)
     assert curve(halves) == curve(straight)
@@ -90,22 +74,22 @@ def test_resumed_training_goes_on_exactly(sky, tmp_path, optimizer):
 
 def test_a_finished_training_has_no_more_epochs(sky):
     mocks, jpas, _ = sky
-    last = list(fit(model(), mocks, jpas, replace(CONFIG, num_epochs=1)))[-1].state()
-    assert list(fit(model(), mocks, jpas, replace(CONFIG, num_epochs=1), state=last)) == []
+    last = list(fit(toy_model(), mocks, jpas, replace(CONFIG, num_epochs=1)))[-1].state()
+    assert list(fit(toy_model(), mocks, jpas, replace(CONFIG, num_epochs=1), state=last)) == []
 
 
 def test_the_same_seed_gives_the_same_curve_and_another_one_another(sky):
     mocks, jpas, _ = sky
     short = replace(CONFIG, num_epochs=1)
     first, again, other = (
-        curve(fit(model(), mocks, jpas, replace(short, seed=seed))) for seed in (0, 0, 1)
+        curve(fit(toy_model(), mocks, jpas, replace(short, seed=seed))) for seed in (0, 0, 1)
     )
     assert first == again != other
 
 
 def test_metrics_say_what_a_tracker_needs(sky):
     mocks, jpas, val = sky
-    epoch = next(fit(model(), mocks, jpas, CONFIG, val=val))
+    epoch = next(fit(toy_model(), mocks, jpas, CONFIG, val=val))
     for term in (
         "regression",
         "spectype",
@@ -147,7 +131,7 @@ def test_thirty_two_sources_can_be_learnt_by_heart():
         adaptation=None,
         masking=MaskingConfig(keep_min_frac=1.0, num_targets=15, label_weight=100),
     )
-    (epoch,) = fit(model(replace(SIZES, dropout=0.0)), mocks, None, config, val=mocks)
+    (epoch,) = fit(toy_model(UNDROPPED), mocks, None, config, val=mocks)
     rmse = [value for name, value in epoch.metrics.items() if name.startswith("val/rmse/")]
     assert len(rmse) == 14
     assert np.median(rmse) < 0.33
@@ -156,14 +140,14 @@ def test_thirty_two_sources_can_be_learnt_by_heart():
 
 def test_a_model_of_jpas_alone_can_be_trained(sky):
     _, jpas, _ = sky
-    (epoch,) = fit(model(), jpas, None, replace(CONFIG, num_epochs=1))
+    (epoch,) = fit(toy_model(), jpas, None, replace(CONFIG, num_epochs=1))
     assert np.isfinite(epoch.metrics["train/regression"])
     assert epoch.metrics["train/spectype"] == 0
 
 
 def test_nan_stops_and_names_the_term_and_keeps_the_last_state(sky):
     mocks, jpas, _ = sky
-    network = model()
+    network = toy_model()
     training = fit(network, mocks, jpas, CONFIG)
     good = next(training).state()
     with torch.no_grad():
@@ -183,7 +167,7 @@ def test_learning_rate_rises_then_falls_to_0():
 
 def test_the_reweighter_learns_at_its_own_rate_and_biases_do_not_decay(sky):
     mocks, jpas, _ = sky
-    state = next(fit(model(), mocks, jpas, CONFIG)).state()
+    state = next(fit(toy_model(), mocks, jpas, CONFIG)).state()
     (adamw,) = state.optimizers
     assert {group["rate_factor"] for group in adamw["param_groups"]} == {1.0, 0.3}
     assert {group["weight_decay"] for group in adamw["param_groups"]} == {0.01, 0.0}
@@ -193,9 +177,8 @@ def test_bfloat16_training_follows_float32(sky):
     """One epoch's loss agrees to 2 %, the precision of bfloat16 over a few layers."""
     mocks, jpas, _ = sky
     plain = replace(CONFIG, num_epochs=1, steps_per_epoch=12)
-    sizes = replace(SIZES, dropout=0.0)
     exact, rounded = (
-        curve(fit(model(sizes), mocks, jpas, replace(plain, precision=precision)))[0]
+        curve(fit(toy_model(UNDROPPED), mocks, jpas, replace(plain, precision=precision)))[0]
         for precision in ("float32", "bfloat16")
     )
     assert rounded == pytest.approx(exact, rel=0.02)
@@ -205,13 +188,13 @@ def test_too_many_targets_for_a_source_are_an_error(sky):
     mocks, jpas, _ = sky
     greedy = replace(CONFIG, masking=MaskingConfig(num_targets=61))
     with pytest.raises(ValueError, match="leaves no context beside 61 targets"):
-        next(fit(model(), mocks, jpas, greedy))
+        next(fit(toy_model(), mocks, jpas, greedy))
 
 
 def test_a_batch_must_be_shared_evenly(sky):
     mocks, jpas, _ = sky
     with pytest.raises(ValueError, match="batch_size is 32, not a multiple of 3 workers"):
-        next(fit(model(), mocks, jpas, CONFIG, world_size=3))
+        next(fit(toy_model(), mocks, jpas, CONFIG, world_size=3))
 
 
 @pytest.mark.parametrize(
@@ -227,7 +210,6 @@ def test_settings_out_of_range_are_errors(settings, message):
         TrainConfig(**settings)
 
 
-UNDROPPED = replace(SIZES, dropout=0.0)  # dropout is each worker's own
 SHARED = replace(CONFIG, num_epochs=2, adaptation=AdaptationConfig(detach_source=False))
 
 
@@ -237,7 +219,7 @@ def train_as_worker(rank, world_size, directory):
         "gloo", init_method=f"file://{directory}/meet", rank=rank, world_size=world_size
     )
     mocks, jpas, _ = tables()
-    network = model(UNDROPPED)
+    network = toy_model(UNDROPPED)  # dropout is each worker's own
     losses = curve(
         fit(
             network,
@@ -257,7 +239,7 @@ def train_as_worker(rank, world_size, directory):
 def test_two_workers_train_as_one_does(sky, tmp_path):
     """Same batches, terms and gradients; sums in another order differ by float32 rounding."""
     mocks, jpas, _ = sky
-    network = model(UNDROPPED)
+    network = toy_model(UNDROPPED)
     expected = curve(fit(network, mocks, jpas, SHARED))
     mp.spawn(train_as_worker, args=(2, str(tmp_path)), nprocs=2)
     for rank in (0, 1):

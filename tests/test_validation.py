@@ -2,25 +2,14 @@
 
 import numpy as np
 import pytest
-import torch
+from toy_model import toy_model
 from toy_sky import toy_table
 
 from ojala.bundle import Bundle
-from ojala.model.ojala import Ojala
-from ojala.model.presets import ModelConfig
 from ojala.predict import Predictor
 from ojala.resident import measured_scaling, resident
 from ojala.shards import columns_of
 from ojala.validation import validate
-
-SIZES = ModelConfig(
-    width=32,
-    encoder_heads=(4,),
-    encoder_ffn=(64,),
-    decoder_heads=(4,),
-    decoder_ffn=(64,),
-    output_widths=(64,),
-)
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +24,7 @@ def scaling(table):
 
 @pytest.fixture(scope="module")
 def model():
-    torch.manual_seed(0)
-    return Ojala(SIZES)
+    return toy_model()
 
 
 @pytest.fixture(scope="module")

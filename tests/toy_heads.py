@@ -3,28 +3,18 @@
 import numpy as np
 import pyarrow.parquet as pq
 import torch
+from toy_model import SIZES, toy_model
 from toy_sky import toy_table
 
 from ojala import bundle, head
 from ojala.head import HeadConfig, HeadNetwork
-from ojala.model.ojala import Ojala
-from ojala.model.presets import ModelConfig
 from ojala.resident import measured_scaling
-
-SIZES = ModelConfig(
-    width=16,
-    encoder_heads=(2,),
-    encoder_ffn=(32,),
-    decoder_heads=(2,),
-    decoder_ffn=(32,),
-    output_widths=(32,),
-)
 
 
 def toy_bundle(directory, seed=0):
     """An untrained bundle; another seed is another base."""
-    torch.manual_seed(seed)
-    bundle.save(directory, Ojala(SIZES), measured_scaling(toy_table(60)), {"run_id": f"run{seed}"})
+    scaling = measured_scaling(toy_table(60))
+    bundle.save(directory, toy_model(seed=seed), scaling, {"run_id": f"run{seed}"})
     return directory
 
 

@@ -8,11 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from ruamel.yaml import YAML
-from toy_heads import SIZES
+from toy_model import toy_model
 from toy_sky import toy_table
 
 from ojala import bundle
-from ojala.model.ojala import Ojala
 from ojala.resident import measured_scaling
 from ojala.shards import matched_schema
 from pipelines import registration, registry, tracking
@@ -56,8 +55,7 @@ def toy_test_set(path, num_sources=240):
 
 def toy_version(directory, seed=0, favoured="QSO", **notes):
     """A version of an untrained bundle that calls every source by one class."""
-    torch.manual_seed(seed)
-    model = Ojala(SIZES)
+    model = toy_model(seed=seed)
     with torch.no_grad():
         code = ("GALAXY", "STAR", "QSO").index(favoured)
         dict(model.named_parameters())[CLASS_BIAS][code] += 20.0

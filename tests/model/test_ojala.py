@@ -1,27 +1,29 @@
 """Laws of the network: order, padding and other queries do not matter; everything learns."""
 
+from dataclasses import replace
+
 import pytest
 import torch
+from toy_model import SIZES, toy_model
 
-from ojala.model.ojala import Ojala, pooled
-from ojala.model.presets import ModelConfig
+from ojala.model.ojala import pooled
 from ojala.quantities import vocabulary
 
-SIZES = ModelConfig(
-    width=32,
+TWO_BLOCKS = replace(
+    SIZES,
     encoder_heads=(4, 2),
     encoder_ffn=(64, 32),
     decoder_heads=(4, 2),
     decoder_ffn=(64, 32),
     output_widths=(64, 32),
 )
+"""Unlike blocks, one after the other."""
 CATEGORICAL_IDS = [vocabulary().index(token) + 1 for token in ("MORPHTYPE", "SPECTYPE")]
 
 
 @pytest.fixture
 def model():
-    torch.manual_seed(0)
-    return Ojala(SIZES).eval()
+    return toy_model(TWO_BLOCKS).eval()
 
 
 @pytest.fixture

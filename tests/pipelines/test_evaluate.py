@@ -9,13 +9,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import torch
 from matched import truth_of
+from toy_model import toy_model
 
 from ojala import bundle
 from ojala.metrics import NOT_ENOUGH
-from ojala.model.ojala import Ojala
-from ojala.model.presets import ModelConfig
 from ojala.quantities import MORPHTYPES, queries
 from ojala.resident import measured_scaling
 from ojala.shards import as_table, jpas_schema, matched_schema, mocks_schema
@@ -23,15 +21,6 @@ from pipelines import evaluate as stage
 from pipelines import tracking
 
 ROOT = Path(__file__).parents[2]
-SMALL = ModelConfig(
-    width=16,
-    encoder_heads=(2,),
-    encoder_ffn=(16,),
-    decoder_heads=(2,),
-    decoder_ffn=(16,),
-    output_widths=(),
-    metadata_width=8,
-)
 
 
 def columns_of(num, seed):
@@ -66,12 +55,11 @@ def project(tmp_path, run_id):
         write(tmp_path / f"data/crossmatch/{name}.parquet", columns, matched_schema())
     write(tmp_path / "data/weights/part-00000.parquet", columns_of(80, 2), mocks_schema())
     write(tmp_path / "data/jpas/part-00000.parquet", columns_of(90, 3), jpas_schema())
-    torch.manual_seed(0)
     table = pq.read_table(tmp_path / "data/weights/part-00000.parquet")
     provenance = {"run_id": run_id, "git_commit": "0", "params_digest": "0"}
     provenance |= {"data_source": "simulated", "data": {}}
     scaling = measured_scaling(table, ew_transform="asinh", seed=0)
-    digest = bundle.save(tmp_path / "models/ojala", Ojala(SMALL), scaling, provenance)
+    digest = bundle.save(tmp_path / "models/ojala", toy_model(), scaling, provenance)
     (tmp_path / "models/run.json").write_text(json.dumps({"run_id": run_id, "digest": digest}))
     return tmp_path
 

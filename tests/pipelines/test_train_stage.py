@@ -5,10 +5,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from toy_heads import SIZES
+from toy_model import toy_model
 from toy_sky import toy_table
 
-from ojala.model.ojala import Ojala
 from ojala.resident import measured_scaling
 from pipelines import cluster, learning, tracking, train
 
@@ -46,7 +45,7 @@ def machines(tmp_path, monkeypatch):
     shutil.copy(ROOT / "params.yaml", tmp_path)
     made = Machines()
     monkeypatch.setattr(cluster, "train", made.train)
-    learnt = Ojala(SIZES), measured_scaling(toy_table(60))
+    learnt = toy_model(), measured_scaling(toy_table(60))
     monkeypatch.setattr(learning, "learnt", lambda checkpoint, config: learnt)
     return made
 
