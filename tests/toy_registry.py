@@ -1,11 +1,13 @@
 """A registry in sqlite whose versions are toy bundles, and a test set to compare them on."""
 
 import shutil
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 import torch
 from ruamel.yaml import YAML
 from toy_model import toy_model
@@ -25,6 +27,17 @@ LENIENT = dict.fromkeys(("nll", "bias", "sigma_nmad", "crps", "latency", "megaby
 """Margins that every model is within."""
 CLASS_BIAS = "heads.spectype.bias"
 SCALING = measured_scaling(toy_table(60))
+
+
+@contextmanager
+def toy_project(path, **environment):
+    """Work in an empty directory that has a database of runs and versions of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(path)
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{path}/mlflow.db")
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        yield path
 
 
 def toy_params(path="params.yaml", margins=(), **changes):
@@ -85,6 +98,12 @@ def toy_registered_head(name, base, run_id=None):
         model, source="file:///nowhere", run_id=run_id, tags=notes
     )
     return registry.get(model, str(made.version))
+
+
+def standing():
+    """Versions that are champion and previous; None where there is none."""
+    found = registry.aliases()
+    return found.get("champion"), found.get("previous")
 
 
 def emptied():

@@ -5,7 +5,7 @@ from argparse import Namespace
 from dataclasses import replace
 
 import pytest
-from toy_registry import emptied, toy_version
+from toy_registry import emptied, standing, toy_project, toy_version
 
 from ojala import bundle
 from pipelines import aliases, registry, rollback, tracking
@@ -13,10 +13,7 @@ from pipelines import aliases, registry, rollback, tracking
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    path = tmp_path_factory.mktemp("project")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(path)
-        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{path}/mlflow.db")
+    with toy_project(tmp_path_factory.mktemp("project")) as path:
         tracking.experiment()
         yield path
 
@@ -31,33 +28,25 @@ def versions(project):
     return made
 
 
-def promotion():
+def move_to(champion, previous, was=("2", "1"), **settings):
+    """A move of both aliases, from where they stand at first."""
     return aliases.Move(
-        champion="3",
-        previous="2",
-        was_champion="2",
-        was_previous="1",
+        champion=champion,
+        previous=previous,
+        was_champion=was[0],
+        was_previous=was[1],
         by="astronomer",
         at=aliases.now(),
-        notes={"3": {"promoted_by": "astronomer"}},
+        **settings,
     )
+
+
+def promotion():
+    return move_to("3", "2", notes={"3": {"promoted_by": "astronomer"}})
 
 
 def going_back():
-    return aliases.Move(
-        champion="1",
-        previous="",
-        was_champion="2",
-        was_previous="1",
-        by="astronomer",
-        at=aliases.now(),
-        notes={"2": {"rolled_back_by": "astronomer"}},
-    )
-
-
-def standing():
-    found = registry.aliases()
-    return found.get("champion"), found.get("previous")
+    return move_to("1", "", notes={"2": {"rolled_back_by": "astronomer"}})
 
 
 class CutOff(BaseException):
@@ -161,8 +150,7 @@ def test_every_reader_gets_one_whole_version_while_it_moves_back_and_forth(versi
         thread.start()
     for _ in range(4):
         rollback.rolled_back("to and fro")
-        back = {"was_champion": "1", "was_previous": "", "champion": "2", "previous": "1"}
-        aliases.carry_out(aliases.Move(**back, by="astronomer", at=aliases.now()))
+        aliases.carry_out(move_to("2", "1", was=("1", "")))
     while len(read) < 20 and not faults:
         stop.wait(0.01)
     stop.set()

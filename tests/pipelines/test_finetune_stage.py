@@ -15,6 +15,7 @@ from toy_heads import toy_bundle, toy_head
 from toy_sky import toy_table
 
 from ojala import bundle, head
+from ojala.evaluate_config import TITLES
 from ojala.rejects import Rejects
 from ojala.shards import as_table, column, columns_of, jpas_schema, matched_schema, write_shards
 from pipelines import finetune, register, stage, tracking, vac
@@ -50,7 +51,7 @@ def project(tmp_path, monkeypatch):
     pq.write_table(table, "data/weights/part-00000.parquet")
     test = columns_of(with_masses(toy_table(400, seed=5)))
     Path("data/crossmatch").mkdir()
-    for name in finetune.SETS:
+    for name in TITLES:
         pq.write_table(as_table(test, matched_schema()), f"data/crossmatch/{name}.parquet")
     jpas = toy_table(20, seed=3, labelled=False, missing=0.2)
     write_shards(iter([columns_of(jpas)]), "data/jpas", jpas_schema())
@@ -85,7 +86,7 @@ def test_a_head_is_judged_beside_the_paper(project):
     finetune.finetune()
     made = report()
     assert made["head"] == "bh-mass" and made["sources"]["train"] > 50
-    for name in finetune.SETS:
+    for name in TITLES:
         full = made[name]["full"]
         assert full["num_sources"] > 20
         assert full["sigma_nmad"] < full["sigma_nmad_of_labels"]

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from toy_registry import toy_registered_head, toy_version
+from toy_registry import toy_project, toy_registered_head, toy_version
 
 from ojala.vac import HEADER_KEYS, write_vac
 from pipelines import digests, lineage, tracking
@@ -54,10 +54,7 @@ def command(*words):
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     """A repository whose data DVC keeps, a run on it, a version, and a catalogue of it."""
-    path = tmp_path_factory.mktemp("project")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(path)
-        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{path}/mlflow.db")
+    with toy_project(tmp_path_factory.mktemp("project")):
         Path("make.py").write_text(MAKE)
         Path("dvc.yaml").write_text(STAGES)
         command("git", "init", "-q")

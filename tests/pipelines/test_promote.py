@@ -14,7 +14,9 @@ from safetensors.torch import load_file, save_file
 from toy_registry import (
     LENIENT,
     emptied,
+    standing,
     toy_params,
+    toy_project,
     toy_registered_head,
     toy_test_set,
     toy_version,
@@ -32,11 +34,7 @@ TENSOR = "heads.spectype.weight"
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     """A project with a test set and a database, which every test finds without models."""
-    path = tmp_path_factory.mktemp("project")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(path)
-        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{path}/mlflow.db")
-        patch.setenv("OJALA_USER", "astronomer")
+    with toy_project(tmp_path_factory.mktemp("project"), OJALA_USER="astronomer") as path:
         toy_test_set("data/crossmatch/test_real.parquet")
         tracking.experiment()
         yield path
@@ -70,11 +68,6 @@ def champion(version):
     """A version under the alias, without the gate."""
     tracking.client().set_registered_model_alias("ojala", "champion", version.version)
     return version
-
-
-def standing():
-    found = registry.aliases()
-    return found.get("champion"), found.get("previous")
 
 
 def test_a_first_model_must_reach_the_floors_and_then_is_champion(capsys, here):
