@@ -133,7 +133,11 @@ def test_a_row_is_photometry_that_a_model_accepts(dual: Path, sweep: Path):
     tokens = (*TOKENS, "MAG_i", "MAG_G")
     flux = np.stack([columns[token] for token in tokens], axis=1)
     flux_err = np.stack([columns[f"{token}_ERR"] for token in tokens], axis=1)
-    Photometry(flux=flux, flux_err=flux_err, observed=np.isfinite(flux), bands=tokens)
+    observed = np.isfinite(flux)
+    photometry = Photometry(flux=flux, flux_err=flux_err, observed=observed, bands=tokens)
+    assert len(photometry) == 9
+    matched = np.arange(9) < 6
+    assert observed[:, :-1].all() and np.array_equal(observed[:, -1], matched)
 
 
 def test_pixels_are_nside_64_nested():

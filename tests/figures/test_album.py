@@ -6,6 +6,7 @@ from matched_sets import evaluated, surroundings
 
 from ojala.evaluate_config import REAL
 from ojala.figures.album import album
+from ojala.figures.comparisons import LINE_PANELS, MASS_PANELS, STELLAR_PANELS
 from ojala.metrics import NOT_ENOUGH
 
 PLATES = 20
@@ -78,8 +79,27 @@ def test_few_objects_are_said_not_drawn(kept):
     assert NOT_ENOUGH in words(figures["masses"])
 
 
-def test_a_test_set_without_quasars_and_without_labels_can_be_drawn():
+def is_left_out(axis):
+    return any(NOT_ENOUGH in text.get_text() for text in axis.texts)
+
+
+def test_without_quasars_and_without_labels_their_panels_alone_are_left_out():
     with_quasars = evaluated().truth[REAL]["SPECTYPE"] == 2
     found = evaluated(~with_quasars, LOGM=None, HALPHA_6562_EW=None)
-    for plate in album(found, surroundings(found)):
-        plate.draw().draw_without_rendering()
+    figures = {plate.name: plate.draw() for plate in album(found, surroundings(found))}
+    for figure in figures.values():
+        figure.draw_without_rendering()
+    for name, panels in (
+        ("masses", MASS_PANELS),
+        ("equivalent_widths", LINE_PANELS),
+        ("stellar_parameters", STELLAR_PANELS),
+    ):
+        for axis, (of_class, token, _) in zip(figures[name].axes, panels, strict=False):
+            unknown = of_class == "qso" or token in ("LOGM", "HALPHA_6562_EW", "NII_HALPHA")
+            assert is_left_out(axis) == unknown, (name, of_class, token)
+            assert bool(axis.collections) != unknown, (name, of_class, token)
+    of_redshifts = figures["redshift_one_to_one"].axes
+    assert {axis.get_title() for axis in of_redshifts if is_left_out(axis)} == {
+        "QSO, Test-Real",
+        "QSO, Test-Synth",
+    }

@@ -1,6 +1,7 @@
 """Figures of a search: every trial is drawn, the front holds what nothing beats."""
 
 import numpy as np
+import pytest
 
 from ojala.figures.search import Tried, parallel, pareto, pareto_front
 
@@ -21,10 +22,15 @@ def tried():
     ]
 
 
+def lines_across(axis):
+    """The lines from the first scale to the objective."""
+    return [line for line in axis.lines if len(line.get_xdata()) == len(SPANS) + 1]
+
+
 def test_every_trial_is_a_line_across_its_scales():
     figure = parallel(tried(), SPANS, best=1, total=4)
     axis = figure.axes[0]
-    lines = [line for line in axis.lines if len(line.get_xdata()) == len(SPANS) + 1]
+    lines = lines_across(axis)
     assert len(lines) == 3
     for line in lines:
         assert line.get_ydata()[0] == 0.5, "1e-3 is the middle of 1e-4 ... 1e-2"
@@ -32,9 +38,14 @@ def test_every_trial_is_a_line_across_its_scales():
     assert axis.get_legend().get_title().get_text() == "4 trials, 1 failed"
 
 
-def test_one_trial_alone_can_be_drawn():
-    for figure in (parallel(tried()[:1], SPANS, 1, 1), pareto(tried()[:1], 1, 1)):
+def test_one_trial_alone_is_one_line_and_one_point_which_is_the_front():
+    lines, points = parallel(tried()[:1], SPANS, 1, 1), pareto(tried()[:1], 1, 1)
+    for figure in (lines, points):
         figure.canvas.draw()
+    (line,) = lines_across(lines.axes[0])
+    assert line.get_ydata() == pytest.approx([0.5, 1 / 15, 0.5])
+    drawn = [line.get_xydata().tolist() for line in points.axes[0].lines]
+    assert drawn == [[[0.05, 0.95]]] * 3, "the trial, the star of the best, and the front"
 
 
 def test_the_front_holds_what_nothing_beats():
