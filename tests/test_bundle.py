@@ -31,7 +31,7 @@ def test_saved_and_loaded_predicts_identically(table, tmp_path):
     loaded = bundle.load(tmp_path / "bundle")
     assert loaded.digest == digest
     assert loaded.provenance == {"run": "abc"}
-    original = bundle.Bundle(model=model, scaling=scaling, provenance={}, digest="")
+    original = bundle.Bundle(model=model, scaling=scaling)
     one, other = (Predictor(each).predict(table) for each in (original, loaded))
     assert all((one[name] == other[name]).all() for name in one)
 

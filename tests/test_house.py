@@ -11,6 +11,7 @@ from typing import get_args, get_type_hints
 
 import pytest
 from ruamel.yaml import YAML
+from test_imports import imported
 
 from pipelines import params
 
@@ -99,19 +100,9 @@ def test_parameters_are_valid(name):
     params.check(ROOT / name)
 
 
-def full_names(path):
-    """Full names of what a file imports at any place."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
 def imports_of(path):
     """Files of this project that a file imports at any place."""
-    for name in full_names(path):
+    for name in imported(path):
         module = ROOT / (name.replace(".", "/") + ".py")
         if module.is_file():
             yield module
@@ -189,15 +180,15 @@ def test_what_the_library_imports_is_declared():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     declared = {re.split(r"[\[<>=]", line)[0].lower() for line in project["dependencies"]}
     distributions = packages_distributions()
-    imported = {
+    used = {
         name.split(".")[0]
         for path in (ROOT / "ojala").rglob("*.py")
-        for name in full_names(path)
+        for name in imported(path)
         if name.split(".")[0] in distributions
     }
     needed = {
         distributions[name][0].lower().replace("astropy_healpix", "astropy-healpix")
-        for name in imported
+        for name in used
     }
     assert needed - {"ojala"} <= declared
 

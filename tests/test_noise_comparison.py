@@ -5,12 +5,16 @@ from ojala.metrics import error_correlation
 from ojala.noise_comparison import NARROW, distances, error_sets
 
 
-def sources(num, shared, seed):
+def errors_of(num, shared, seed=0):
     """Errors that grow with i, ``shared`` of their scatter common to all bands."""
     rng = np.random.default_rng(seed)
     mag_i = rng.uniform(17, 22.5, num)
     night = shared * rng.normal(size=(num, 1)) + (1 - shared) * rng.normal(size=(num, 54))
-    flux_err = 0.02 * 10 ** (0.3 * (mag_i[:, None] - 20)) * np.exp(0.3 * night)
+    return mag_i, 0.02 * 10 ** (0.3 * (mag_i[:, None] - 20)) * np.exp(0.3 * night)
+
+
+def sources(num, shared, seed):
+    mag_i, flux_err = errors_of(num, shared, seed)
     columns = {"MAG_i": mag_i, "targetid": np.arange(num)} | {
         token: np.ones(num) for token in NARROW
     }

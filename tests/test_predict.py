@@ -35,7 +35,7 @@ def bundle():
     scaling = measured_scaling(table)
     model = toy_model(UNDROPPED)
     list(fit(model, resident(table, scaling, labelled=True), None, CONFIG))
-    return Bundle(model=model.eval(), scaling=scaling, provenance={}, digest="")
+    return Bundle(model=model.eval(), scaling=scaling)
 
 
 @pytest.fixture(scope="module")

@@ -34,7 +34,7 @@ def metrics(model, table, scaling):
 
 @pytest.fixture(scope="module")
 def predicted(model, table, scaling):
-    return Predictor(Bundle(model=model, scaling=scaling, provenance={}, digest="")).predict(table)
+    return Predictor(Bundle(model=model, scaling=scaling)).predict(table)
 
 
 def test_accuracy_is_that_of_the_predictor(metrics, predicted, table):

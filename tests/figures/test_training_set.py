@@ -1,5 +1,6 @@
 import numpy as np
 from drawn import labelled
+from test_noise_comparison import errors_of
 from test_sampling import population
 
 from ojala.figures import noise, sampling, save
@@ -24,17 +25,14 @@ def test_a_sky_without_stars_can_be_drawn():
     labelled(sampling(columns, weights(columns, WeightsConfig())))
 
 
-def errors_of(num, shared, seed=0):
-    rng = np.random.default_rng(seed)
-    mag_i = rng.uniform(17, 22.5, num)
-    night = shared * rng.normal(size=(num, 1)) + (1 - shared) * rng.normal(size=(num, 54))
-    flux_err = 0.02 * 10 ** (0.3 * (mag_i[:, None] - 20)) * np.exp(0.3 * night)
+def noise_of(num, shared, seed=0):
+    mag_i, flux_err = errors_of(num, shared, seed)
     return mag_i, np.ones((num, 54)), flux_err
 
 
 def test_the_noise_figure_compares_three_sets(tmp_path):
-    sets = {"J-PAS": errors_of(900, 0.9), "similar": errors_of(900, 0.8, 1)}
-    figure = noise(sets | {"magnitude only": errors_of(900, 0.0, 2)})
+    sets = {"J-PAS": noise_of(900, 0.9), "similar": noise_of(900, 0.8, 1)}
+    figure = noise(sets | {"magnitude only": noise_of(900, 0.0, 2)})
     labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     assert labels == ["J-PAS", "similar", "magnitude only"]
     save(figure, tmp_path / "noise.png")

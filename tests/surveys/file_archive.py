@@ -2,25 +2,19 @@
 
 import hashlib
 import re
-import threading
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from local_archive import LocalArchive
 
 
-class FileArchive(ThreadingHTTPServer):
+class FileArchive(LocalArchive):
     """Files by path; ``failures`` holds, per path, what goes wrong with the next requests."""
 
-    daemon_threads = True
-
     def __init__(self, files: dict[str, bytes], *, ranges: bool = True):
-        super().__init__(("127.0.0.1", 0), _Requests)
+        super().__init__(_Requests)
         self.files, self.ranges = files, ranges
         self.failures: dict[str, list[object]] = {}
         self.asked: list[tuple[str, int]] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
 
     def add_sums(self, path: str) -> None:
         """The list of SHA-256 sums of the files beside ``path``."""
@@ -61,15 +55,3 @@ class _Requests(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Length", str(length))
         self.end_headers()
-
-
-@contextmanager
-def serving(archive: FileArchive):
-    thread = threading.Thread(target=archive.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
-        yield archive
-    finally:
-        archive.shutdown()
-        archive.server_close()
-        thread.join()

@@ -2,13 +2,12 @@
 
 import io
 import re
-import threading
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, urlparse
 
 import numpy as np
 from astropy.table import Table
+from local_archive import LocalArchive
 
 NAME, PASSWORD = "vega", "ab-zero"
 FORM = '<form><input name="login"><input type="password" name="password"></form>'
@@ -20,20 +19,14 @@ ERROR = """<?xml version="1.0"?><VOTABLE version="1.4" xmlns="http://www.ivoa.ne
 <RESOURCE type="results"><INFO name="QUERY_STATUS" value="ERROR">{}</INFO></RESOURCE></VOTABLE>"""
 
 
-class TapArchive(ThreadingHTTPServer):
+class TapArchive(LocalArchive):
     """The service and its state; tests set the failures that are to come."""
 
-    daemon_threads = True
-
     def __init__(self, sources: Table, *, needs_login: bool = True, limit: int = 10**9):
-        super().__init__(("127.0.0.1", 0), _Requests)
+        super().__init__(_Requests)
         self.sources, self.needs_login, self.limit = sources, needs_login, limit
         self.queries, self.logins, self.jobs = [], 0, {}
         self.failures = []  # one per query to come: 503, "break", "log out", "lose a row"
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
 
     def answer(self, adql: str) -> bytes:
         """The VOTable of the two kinds of query that are asked of it."""
@@ -139,15 +132,3 @@ class _Requests(BaseHTTPRequestHandler):
             self.wfile.write(body[: len(body) // 2])
             return self.wfile.flush()
         return self.send(400 if b'"ERROR"' in body else 200, body)
-
-
-@contextmanager
-def serving(archive: TapArchive):
-    thread = threading.Thread(target=archive.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
-        yield archive
-    finally:
-        archive.shutdown()
-        archive.server_close()
-        thread.join()

@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from file_archive import FileArchive, serving
+from file_archive import FileArchive
+from local_archive import serving
 
 from ojala.surveys import desi_files
 from ojala.surveys.desi_tree import CATALOGUES

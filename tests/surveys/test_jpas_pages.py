@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.table import Table
-from tap_archive import NAME, PASSWORD, TapArchive, serving
+from local_archive import serving
+from tap_archive import NAME, PASSWORD, TapArchive
 
 from ojala.surveys import jpas_pages
 from ojala.surveys.jpas import FILTERS, read_dual, write_dual
