@@ -1,6 +1,7 @@
 """The training loop: it learns, resumes exactly, is the same over workers, and stops at a NaN."""
 
 import sys
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -8,14 +9,23 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    FakeTensor,
+    FakeTensorMode,
+)
 from toy_model import UNDROPPED, toy_model
 from toy_sky import toy_table
 
+from ojala import batch
 from ojala.adaptation import AdaptationConfig
 from ojala.batch import MaskingConfig
 from ojala.checkpoint import TrainState
+from ojala.loss import Objective
+from ojala.optimizers import optimizers
 from ojala.resident import measured_scaling, resident
-from ojala.train import DivergedError, TrainConfig, fit
+from ojala.train import DivergedError, TrainConfig, _step, fit
 
 CONFIG = TrainConfig(
     preset="demo",
@@ -182,6 +192,64 @@ def test_bfloat16_training_follows_float32(sky):
         for precision in ("float32", "bfloat16")
     )
     assert rounded == pytest.approx(exact, rel=0.02)
+
+
+@contextmanager
+def without_values():
+    """Tensors have shapes and no values: whatever would bring one to the host raises."""
+    try:
+        with FakeTensorMode(allow_non_fake_inputs=True):
+            yield
+    finally:
+        for kept in (batch._is_band, batch._is_label_id):
+            kept.cache_clear()  # not to meet such tensors in later tests
+
+
+def hollow(table):
+    names = ("values", "errors", "cumulative", "frequency")
+    return replace(table, **{name: torch.empty_like(getattr(table, name)) for name in names})
+
+
+def step_without_values(sky, optimizer="adamw", num_context=20, hook=lambda *_: None):
+    """The terms of a step as on an accelerator: adaptation, bfloat16, noise added."""
+    masking = MaskingConfig(fresh_noise=True)
+    config = replace(CONFIG, optimizer=optimizer, precision="bfloat16", masking=masking)
+    with without_values():
+        mocks, jpas = (hollow(table) for table in sky[:2])
+        objective = Objective(toy_model(), mocks.scaling, config.adaptation, precision="bfloat16")
+        objective.model.heads.register_forward_hook(hook)
+        steppers = optimizers(objective, config)
+        drawn = {"num_context": num_context, "generator": None}
+        shown = batch.draw_batch(mocks, masking, batch_size=config.batch_size, **drawn)
+        weights = batch.token_weights(mocks.frequency, masking.max_token_weight)
+        unlabelled = batch.draw_context(jpas, weights, batch_size=config.jpas_batch_size, **drawn)
+        return _step(0, objective, steppers, config, shown, unlabelled)
+
+
+@pytest.mark.parametrize("num_context", [20, 60], ids=["full", "padded"])
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_step_never_waits_for_the_device(sky, optimizer, num_context):
+    terms = step_without_values(sky, optimizer, num_context)
+    assert {"loss", "mmd", "entropy", "ess", "gradient_norm"} <= set(terms)
+    assert all(isinstance(term, FakeTensor) and not term.shape for term in terms.values())
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [
+        lambda mean: mean.sum().item(),
+        lambda mean: bool((mean > 0).any()),
+        lambda mean: mean[mean > 0],
+        lambda mean: mean.nonzero(),
+    ],
+    ids=["item", "bool", "mask", "nonzero"],
+)
+def test_a_step_that_waits_for_the_device_would_be_found(sky, wait):
+    def hook(heads, asked, answers):
+        wait(answers.mean)
+
+    with pytest.raises((DataDependentOutputException, DynamicOutputShapeException)):
+        step_without_values(sky, hook=hook)
 
 
 def test_too_many_targets_for_a_source_are_an_error(sky):
