@@ -2,7 +2,8 @@
 
 Similar means near in the embedding of a model trained on J-PAS fluxes alone, among the sources
 of the same 0.1 mag of i. Taking one source's errors for all bands keeps what the bands of a
-real observation have in common: the night, the tile, the tray, the depth.
+real observation have in common: the night, the tile, the tray, the depth. A mock is embedded with
+the noise of any source of its magnitude: without noise it would lie nearest to quiet sources.
 """
 
 from __future__ import annotations
@@ -32,6 +33,10 @@ Embed = Callable[[Columns], Floats]
 
 PERTURBED = (*(band.token for band in narrow_bands()), "MAG_i")
 """Tokens that J-PAS measures: the ones that take a donor's error and are perturbed by it."""
+
+
+NEAREST_IN_I = 20
+"""Sources brighter, and fainter, that are of the same magnitude."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,8 +87,10 @@ def noisy_table(
         nonlocal without
         for shard in shard_paths(mocks_path):
             mocks = columns_of(read_table(shard))
+            anyone = same_magnitude(mocks["MAG_i"], jpas["MAG_i"], rng)[:, 0]
+            first = mocks | noisy(mocks, jpas, anyone, config.calibration_err, rng)
             donor = donors(
-                embed(mocks), mocks["MAG_i"], jpas_embeddings, jpas["MAG_i"], config, rng
+                embed(first), mocks["MAG_i"], jpas_embeddings, jpas["MAG_i"], config, rng
             )
             used.update(donor[donor >= 0].tolist())
             without += int(np.sum(donor < 0))
@@ -156,26 +163,18 @@ def noisy(
     return columns
 
 
-def magnitude_only_donors(
-    mag_i: Floats,
-    jpas_errors: Floats,
-    jpas_mag_i: Floats,
-    rng: np.random.Generator,
-    *,
-    num: int = 5,
-) -> tuple[Rows, Rows]:
-    """The usual alternative, to compare with: each band's error from a source of similar i alone.
+def same_magnitude(
+    mag_i: Floats, jpas_mag_i: Floats, rng: np.random.Generator, num_draws: int = 1
+) -> Rows:
+    """Rows of J-PAS sources of like i, drawn for each mock; -1 for a mock without i.
 
-    jpas_errors: shape (num_jpas, num_bands). Returns rows and bands to index it with, each of
-    shape (num_mocks, num_bands): every band takes the error of another of the ``num`` sources
-    nearest in i, so that magnitudes follow but bands do not keep together.
+    Returns shape (num_mocks, num_draws), of the 2 NEAREST_IN_I + 1 sources that are nearest.
     """
-    order = np.argsort(jpas_mag_i)
+    order = np.argsort(jpas_mag_i)[: np.isfinite(jpas_mag_i).sum()]
     position = np.searchsorted(jpas_mag_i[order], mag_i)
-    shape = (len(mag_i), jpas_errors.shape[1])
-    offset = rng.integers(-num, num + 1, shape)
+    offset = rng.integers(-NEAREST_IN_I, NEAREST_IN_I + 1, (len(mag_i), num_draws))
     rows = order[np.clip(position[:, None] + offset, 0, len(order) - 1)]
-    return rows, np.broadcast_to(np.arange(shape[1]), shape)
+    return np.where(np.isfinite(mag_i)[:, None], rows, -1)
 
 
 def _window(sorted_i: Floats, low: float, config: DonorConfig) -> tuple[int, int]:

@@ -4,7 +4,7 @@ import numpy as np
 
 from ojala import figures
 from ojala.crossmatch import CrossmatchConfig
-from ojala.noise_comparison import COMPARED, distances, error_sets
+from ojala.noise_comparison import COMPARED, KEYED, distances, error_sets
 from ojala.sampling import COLUMNS, WeightsConfig, training_table
 from ojala.shards import columns_of, read_table
 from pipelines import params, paths, stage
@@ -20,9 +20,8 @@ def weights() -> None:
         params.section("weights", WeightsConfig),
         params.section("crossmatch", CrossmatchConfig),
     )
-    keyed = ["targetid", *COMPARED]
-    matched = columns_of(read_table(paths.CROSSMATCH / "test_real.parquet", keyed))
-    noisy = columns_of(read_table(paths.NOISE, keyed))
+    matched = columns_of(read_table(paths.CROSSMATCH / "test_real.parquet", KEYED))
+    noisy = columns_of(read_table(paths.NOISE, KEYED))
     jpas = columns_of(read_table(paths.JPAS, COMPARED))
     sets = error_sets(matched, noisy, jpas, np.random.default_rng(0))
     figures.save(figures.noise(sets), paths.FIGURES / "noise.png")

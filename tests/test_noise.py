@@ -6,9 +6,9 @@ from ojala.noise import (
     PERTURBED,
     DonorConfig,
     donors,
-    magnitude_only_donors,
     noisy,
     noisy_table,
+    same_magnitude,
 )
 from ojala.shards import as_table, column, jpas_schema, mocks_schema, read_table, write_shards
 
@@ -78,7 +78,9 @@ def test_similar_donors_keep_the_errors_of_the_bands_together_and_magnitudes_alo
     wanted = np.stack([rng.normal(0, 0.5, 800), np.zeros(800)], axis=1).astype(np.float32)
     donor = donors(wanted, mag_i, embeddings, jpas["MAG_i"], DonorConfig(), rng)
     similar = np.log(errors[donor])
-    alone = np.log(errors[magnitude_only_donors(mag_i, errors, jpas["MAG_i"], rng)])
+    bands = np.arange(len(PERTURBED))
+    drawn = same_magnitude(mag_i, jpas["MAG_i"], rng, num_draws=len(bands))
+    alone = np.log(errors[drawn, bands])
     assert np.corrcoef(similar[:, 0], similar[:, 30])[0, 1] > 0.95
     assert abs(np.corrcoef(alone[:, 0], alone[:, 30])[0, 1]) < 0.2
 
@@ -120,3 +122,42 @@ def test_zero_points_move_bands_singly_and_that_of_i_all_of_them_together():
         assert np.std(values + i_shift) == pytest.approx(0.03, rel=0.05)
     assert np.corrcoef(*shift.values())[0, 1] == pytest.approx(0.5, abs=0.05)
     assert np.allclose(columns["J0500_ERR"], 1e-6)
+
+
+def test_sources_of_the_same_magnitude_are_drawn_and_none_for_a_mock_without_i():
+    rng = np.random.default_rng(7)
+    jpas_mag_i = np.append(rng.uniform(17, 22, 5000), np.full(50, np.nan))
+    mag_i = np.append(rng.uniform(17.5, 21.5, 200), np.nan)
+    rows = same_magnitude(mag_i, jpas_mag_i, rng, num_draws=3)
+    assert rows.shape == (201, 3)
+    assert np.abs(jpas_mag_i[rows[:-1]] - mag_i[:-1, None]).max() < 0.1
+    assert np.all(rows[-1] == -1)
+    assert len(np.unique(rows[:-1])) > 400
+
+
+def test_quiet_sources_are_not_preferred(tmp_path):
+    """Mocks have little noise, but donors are noisy as often as the sources of J-PAS are."""
+    rng = np.random.default_rng(8)
+    num = 3000
+    is_noisy = rng.random(num) < 0.5
+    jpas = {"MAG_i": rng.uniform(19, 19.5, num), "MAG_i_ERR": np.full(num, 0.01)}
+    colour = rng.normal(1, 0.1, num)
+    for token in PERTURBED[:-1]:
+        jpas[f"{token}_ERR"] = np.where(is_noisy, 0.3, 0.03)
+        jpas[token] = colour + jpas[f"{token}_ERR"] * rng.standard_normal(num)
+    pq.write_table(as_table(jpas, jpas_schema()), tmp_path / "jpas.parquet")
+    mocks = {"MAG_i": rng.uniform(19, 19.5, 1000), "MAG_i_ERR": np.full(1000, 0.01)}
+    colour = rng.normal(1, 0.1, 1000)
+    for token in PERTURBED[:-1]:
+        mocks |= {token: colour, f"{token}_ERR": np.full(1000, 1e-3)}
+    write_shards(iter([mocks]), tmp_path / "mocks", mocks_schema())
+
+    def embed(columns):
+        """Colour, and how much the bands scatter."""
+        fluxes = np.stack([columns[token] for token in PERTURBED[:-1]], axis=1)
+        return np.stack([fluxes.mean(axis=1), fluxes.std(axis=1)], axis=1)
+
+    paths = [tmp_path / "mocks", tmp_path / "jpas.parquet", tmp_path / "noise"]
+    noisy_table(*paths, embed, DonorConfig(num_neighbours=1, calibration_err=0.0))
+    donated = column(read_table(tmp_path / "noise"), "J0660_ERR")
+    assert np.mean(donated > 0.1) == pytest.approx(0.5, abs=0.06)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,13 @@ from ojala.bands import narrow_bands
 from ojala.figures.panels import running
 from ojala.figures.style import COLOURS
 from ojala.metrics import error_correlation
+from ojala.noise_comparison import ErrorSet
 from ojala.quantities import CLASSES
 from ojala.shards import Columns
+
+SNR_BANDS = ("J0390", "J0520", "J0660", "J0860")
+CLASS_BAND = "J0660"
+"""Bands whose S/N is drawn: of all sources, and class by class."""
 
 
 def sampling(columns: Columns, weight: NDArray[Any]) -> Figure:
@@ -139,40 +145,56 @@ def _density(
     axis.set(xlim=x_limits, ylim=y_limits)
 
 
-def noise(errors: dict[str, tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]) -> Figure:
-    """Errors of the mocks against those of J-PAS: by magnitude, and between bands.
+def noise(sets: Mapping[str, ErrorSet]) -> Figure:
+    """Errors of the mocks against those of J-PAS: by magnitude, for each class, between bands.
 
-    errors: for each set of sources (the first is J-PAS itself) the i magnitude (num_sources,),
-    flux and 1 sigma error in the narrow bands (num_sources, num_bands), all known.
+    sets: the same sources, the first with the errors of J-PAS itself
     """
-    figure = Figure(figsize=(13, 6.6), layout="constrained")
-    axes = figure.subplots(2, 4)
-    tokens = [band.token for band in narrow_bands()]
-    for axis, token in zip(axes[0], ("J0390", "J0520", "J0660", "J0860"), strict=True):
-        number = tokens.index(token)
-        for colour, (name, (mag_i, flux, flux_err)) in zip("kbr", errors.items(), strict=False):
-            centre, median, low, high = running(
-                mag_i, flux[:, number] / flux_err[:, number], (15.75, 22.75), 14
-            )
-            axis.plot(centre, median, color=colour, label=name)
-            axis.fill_between(centre, low, high, color=colour, alpha=0.12, lw=0)
-        axis.set(xlabel="i (AB mag)", ylabel="S/N", yscale="log", title=token, xlim=(17, 22.5))
+    figure = Figure(figsize=(13, 9.6), layout="constrained")
+    axes = figure.subplots(3, 4)
+    for axis, token in zip(axes[0], SNR_BANDS, strict=True):
+        _snr(axis, sets, token)
+        axis.set(title=f"{token}, all sources")
+    for code, (axis, name) in enumerate(zip(axes[1], CLASSES, strict=False)):
+        of_class = {title: members.of_class(code) for title, members in sets.items()}
+        _snr(axis, of_class, CLASS_BAND)
+        number = len(next(iter(of_class.values())).mag_i)
+        axis.set(title=f"{CLASS_BAND}, {name} (n = {number:,})")
     axes[0, 0].legend(frameon=False, fontsize=8)
-    reference = error_correlation(*next(iter(errors.values()))[::2])
-    for axis, (name, (mag_i, _, flux_err)) in zip(axes[1], errors.items(), strict=False):
-        correlation = error_correlation(mag_i, flux_err)
+    axes[1, 3].set_axis_off()
+    image = _correlations(axes[2], sets)
+    place = axes[2, -1].inset_axes((0, 0, 0.08, 1))
+    figure.colorbar(image, cax=place, label="Correlation of log errors at fixed i")
+    figure.suptitle("S/N: medians in half a magnitude, 16-84 % of the sources shaded", fontsize=9)
+    return figure
+
+
+def _snr(axis: Axes, sets: Mapping[str, ErrorSet], token: str) -> None:
+    """S/N of one band by magnitude."""
+    number = [band.token for band in narrow_bands()].index(token)
+    for colour, (name, members) in zip("kbr", sets.items(), strict=False):
+        snr = members.flux[:, number] / members.flux_err[:, number]
+        centre, median, low, high = running(members.mag_i, snr, (15.75, 22.75), 14)
+        axis.plot(centre, median, color=colour, label=name)
+        axis.fill_between(centre, low, high, color=colour, alpha=0.12, lw=0)
+    axis.set(xlabel="i (AB mag)", ylabel="S/N", yscale="log", xlim=(17, 22.5))
+    axis.yaxis.set_minor_formatter("")
+
+
+def _correlations(axes: Sequence[Axes], sets: Mapping[str, ErrorSet]) -> Any:
+    """Between the errors of all pairs of bands, a panel per set; axes left over are removed."""
+    tokens = [band.token for band in narrow_bands()]
+    found = {name: error_correlation(each.mag_i, each.flux_err) for name, each in sets.items()}
+    reference = next(iter(found.values()))
+    for axis, (name, correlation) in zip(axes, found.items(), strict=False):
         image = axis.imshow(correlation, vmin=-1, vmax=1, cmap="RdBu_r", origin="lower")
         distance = np.sqrt(np.nanmean((correlation - reference) ** 2))
-        axis.set_title(
-            f"{name} (n = {len(mag_i):,})\nrms difference to J-PAS {distance:.2f}", fontsize=9
-        )
+        title = f"{name} (n = {len(sets[name].mag_i):,})"
+        axis.set_title(f"{title}\nrms difference to J-PAS {distance:.2f}", fontsize=9)
         ticks = range(4, len(tokens), 12)
         axis.set_xticks(ticks, [tokens[tick] for tick in ticks], fontsize=7)
         axis.set_yticks(ticks, [tokens[tick] for tick in ticks], fontsize=7)
         axis.set(xlabel="Band", ylabel="Band")
-    for axis in axes[1, len(errors) :]:
+    for axis in axes[len(sets) :]:
         axis.set_axis_off()
-    bar: dict[str, Any] = {"ax": axes[1, -1], "location": "left", "fraction": 0.2, "aspect": 14}
-    figure.colorbar(image, label="Correlation of log errors at fixed i", **bar)
-    figure.suptitle("Top: medians in half a magnitude, 16-84 % of the sources shaded", fontsize=9)
-    return figure
+    return image

@@ -4,6 +4,8 @@ from test_noise_comparison import errors_of
 from test_sampling import population
 
 from ojala.figures import noise, sampling, save
+from ojala.noise_comparison import ErrorSet
+from ojala.quantities import CLASSES
 from ojala.sampling import WeightsConfig, weights
 
 
@@ -27,7 +29,8 @@ def test_a_sky_without_stars_can_be_drawn():
 
 def noise_of(num, shared, seed=0):
     mag_i, flux_err = errors_of(num, shared, seed)
-    return mag_i, np.ones((num, 54)), flux_err
+    flux, spectype = np.ones((num, 54)), np.arange(num) % 3
+    return ErrorSet(spectype=spectype, mag_i=mag_i, flux=flux, flux_err=flux_err)
 
 
 def test_the_noise_figure_compares_three_sets(tmp_path):
@@ -35,4 +38,6 @@ def test_the_noise_figure_compares_three_sets(tmp_path):
     figure = noise(sets | {"magnitude only": noise_of(900, 0.0, 2)})
     labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     assert labels == ["J-PAS", "similar", "magnitude only"]
+    titles = [axis.get_title() for axis in figure.axes]
+    assert titles[4:7] == [f"J0660, {name} (n = 300)" for name in CLASSES]
     save(figure, tmp_path / "noise.png")
