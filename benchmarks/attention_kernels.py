@@ -1,8 +1,9 @@
 """The encoder's first self-attention by several kernels, forward and backward, with a bias.
 
-SDPA's kernels; FlexAttention with the bias in its score function (heads padded to 16); and a flash
-kernel with the bias folded into wider heads, q' = [q, B[i, :] sqrt(width)], k' = [k, onehot(j)],
-which is exact and costs one more column for each token. Each is checked against plain products.
+SDPA's kernels; FlexAttention with the bias in its score function (heads padded to 16); and flash
+kernels, SDPA's and the package flash-attn where it is installed, with the bias folded into wider
+heads, q' = [q, B[i, :] sqrt(width)], k' = [k, onehot(j)], which is exact and costs one more column
+for each token. Each is checked against plain products.
 """
 
 import time
@@ -81,17 +82,32 @@ def plain(query, key, value, waves, strength):
 
 
 def folded(query, key, value, waves, strength):
-    """Flash with the bias in additional columns of the heads."""
+    """SDPA's flash kernel with the bias in additional columns of the heads."""
+    with sdpa_kernel(SDPBackend.FLASH_ATTENTION):
+        out = F.scaled_dot_product_attention(
+            *widened(query, key, value, bias_of(waves, strength)), scale=WIDTH**-0.5
+        )
+    return out[..., :WIDTH]
+
+
+def package(query, key, value, waves, strength):
+    """The same by the package flash-attn, which wants tokens before heads."""
+    from flash_attn import flash_attn_func
+
+    wide = widened(query, key, value, bias_of(waves, strength))
+    out = flash_attn_func(*(part.transpose(1, 2) for part in wide), softmax_scale=WIDTH**-0.5)
+    return out.transpose(1, 2)[..., :WIDTH]
+
+
+def widened(query, key, value, bias):
+    """Heads whose product is that of query and key plus the bias; the value padded as far."""
     size = query.shape[2]
     spare = -(WIDTH + size) % 8
-    bias = bias_of(waves, strength).expand(-1, HEADS, -1, -1).to(query.dtype)
+    columns = bias.expand(-1, HEADS, -1, -1).to(query.dtype) * WIDTH**0.5
     one_hot = torch.eye(size, device=query.device, dtype=key.dtype).expand(*key.shape[:2], -1, -1)
-    wide_query = F.pad(torch.cat([query, bias * WIDTH**0.5], dim=-1), (0, spare))
+    wide_query = F.pad(torch.cat([query, columns], dim=-1), (0, spare))
     wide_key = F.pad(torch.cat([key, one_hot], dim=-1), (0, spare))
-    wide_value = F.pad(value, (0, wide_key.shape[-1] - WIDTH))
-    with sdpa_kernel(SDPBackend.FLASH_ATTENTION):
-        out = F.scaled_dot_product_attention(wide_query, wide_key, wide_value, scale=WIDTH**-0.5)
-    return out[..., :WIDTH]
+    return wide_query, wide_key, F.pad(value, (0, wide_key.shape[-1] - WIDTH))
 
 
 def flex(query, key, value, waves, strength):
@@ -119,6 +135,7 @@ WAYS = {
     "math": sdpa(SDPBackend.MATH),
     "cudnn": sdpa(SDPBackend.CUDNN_ATTENTION),
     "flash, bias folded in": folded,
+    "flash-attn, bias folded in": package,
     "flex": flex,
 }
 
