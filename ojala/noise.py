@@ -166,11 +166,13 @@ def noisy(
 def same_magnitude(
     mag_i: Floats, jpas_mag_i: Floats, rng: np.random.Generator, num_draws: int = 1
 ) -> Rows:
-    """Rows of J-PAS sources of like i, drawn for each mock; -1 for a mock without i.
+    """Rows of J-PAS sources of like i, drawn for each mock; -1 where it has no i, or none has.
 
     Returns shape (num_mocks, num_draws), of the 2 NEAREST_IN_I + 1 sources that are nearest.
     """
     order = np.argsort(jpas_mag_i)[: np.isfinite(jpas_mag_i).sum()]
+    if len(order) == 0:
+        return np.full((len(mag_i), num_draws), -1)
     position = np.searchsorted(jpas_mag_i[order], mag_i)
     offset = rng.integers(-NEAREST_IN_I, NEAREST_IN_I + 1, (len(mag_i), num_draws))
     rows = order[np.clip(position[:, None] + offset, 0, len(order) - 1)]

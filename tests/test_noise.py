@@ -133,6 +133,7 @@ def test_sources_of_the_same_magnitude_are_drawn_and_none_for_a_mock_without_i()
     assert np.abs(jpas_mag_i[rows[:-1]] - mag_i[:-1, None]).max() < 0.1
     assert np.all(rows[-1] == -1)
     assert len(np.unique(rows[:-1])) > 400
+    assert np.all(same_magnitude(mag_i, np.full(5, np.nan), rng) == -1)
 
 
 def test_quiet_sources_are_not_preferred(tmp_path):
