@@ -75,9 +75,11 @@ def noisy_table(
 
     embed: gives the embeddings (num_sources, dim) of columns holding PERTURBED and their errors.
     Returns the number of mocks, of those without a donor, and how many donors were used.
+    Raises ValueError if there are fewer J-PAS sources with i than num_neighbours.
     """
     needed = [*PERTURBED, *(f"{token}_ERR" for token in PERTURBED)]
     jpas = columns_of(read_table(jpas_path, needed))
+    _with_i(jpas["MAG_i"], config)
     jpas_embeddings = embed(jpas)
     rng = np.random.default_rng([config.seed, 3])
     used: set[int] = set()
@@ -114,13 +116,7 @@ def donors(
     Raises ValueError if there are fewer J-PAS sources with i than num_neighbours.
     """
     donor = np.full(len(mag_i), -1, dtype=np.int64)
-    usable = np.flatnonzero(np.isfinite(jpas_mag_i))
-    if len(usable) < config.num_neighbours:
-        raise ValueError(
-            f"only {len(usable)} J-PAS sources have an i magnitude, "
-            f"expected at least {config.num_neighbours} to choose donors from"
-        )
-    usable = usable[np.argsort(jpas_mag_i[usable], kind="stable")]
+    usable = _with_i(jpas_mag_i, config)
     sorted_i = jpas_mag_i[usable]
     bins = np.floor(np.where(np.isfinite(mag_i), mag_i, -np.inf) / config.bin_width)
     for number in np.unique(bins[np.isfinite(bins)]):
@@ -166,17 +162,26 @@ def noisy(
 def same_magnitude(
     mag_i: Floats, jpas_mag_i: Floats, rng: np.random.Generator, num_draws: int = 1
 ) -> Rows:
-    """Rows of J-PAS sources of like i, drawn for each mock; -1 where it has no i, or none has.
+    """Rows of J-PAS sources of like i, drawn for each mock; -1 for a mock without i.
 
     Returns shape (num_mocks, num_draws), of the 2 NEAREST_IN_I + 1 sources that are nearest.
     """
     order = np.argsort(jpas_mag_i)[: np.isfinite(jpas_mag_i).sum()]
-    if len(order) == 0:
-        return np.full((len(mag_i), num_draws), -1)
     position = np.searchsorted(jpas_mag_i[order], mag_i)
     offset = rng.integers(-NEAREST_IN_I, NEAREST_IN_I + 1, (len(mag_i), num_draws))
     rows = order[np.clip(position[:, None] + offset, 0, len(order) - 1)]
     return np.where(np.isfinite(mag_i)[:, None], rows, -1)
+
+
+def _with_i(jpas_mag_i: Floats, config: DonorConfig) -> NDArray[np.intp]:
+    """Rows of the J-PAS sources that have an i magnitude, bright ones first."""
+    usable = np.argsort(jpas_mag_i, kind="stable")[: np.isfinite(jpas_mag_i).sum()]
+    if len(usable) < config.num_neighbours:
+        raise ValueError(
+            f"only {len(usable)} J-PAS sources have an i magnitude, "
+            f"expected at least {config.num_neighbours} to choose donors from"
+        )
+    return usable
 
 
 def _window(sorted_i: Floats, low: float, config: DonorConfig) -> tuple[int, int]:
