@@ -80,7 +80,8 @@ def reliability(
     """What was said against what happened, in the bins of probability that hold sources.
 
     probability: stated, (num_sources,); weight: of each source, by default all the same
-    Returns for each bin the mean probability, the share that happened and the number of sources.
+    Returns for each bin the mean probability, the share that happened, the number of sources, and
+    how many of equal weight would tell as much (Kish 1965).
     """
     weight = np.ones(len(probability)) if weight is None else weight
     number = np.minimum((probability * NUM_BINS).astype(int), NUM_BINS - 1)
@@ -88,11 +89,13 @@ def reliability(
     for place in np.unique(number):
         inside = number == place
         total = weight[inside].sum()
+        effective = total**2 / np.sum(weight[inside] ** 2)
         bins.append(
             {
                 "stated": float(np.sum(weight[inside] * probability[inside]) / total),
                 "happened": float(np.sum(weight[inside] * happened[inside]) / total),
                 "num_sources": int(inside.sum()),
+                "num_effective": float(effective),
                 "weight": float(total),
             }
         )

@@ -37,21 +37,35 @@ def scores_of_counts(counts: NDArray[np.float64], min_objects: int) -> dict[str,
 
     A class with fewer than ``min_objects`` sources is NOT_ENOUGH, and so is then the weighted F1.
     """
-    numbers = counts.sum(axis=1)
-    measures = balanced(of_common_classes(counts, min_objects))
-    result: dict[str, Any] = {}
-    for code, name in enumerate(CLASSES):
-        enough = numbers[code] >= min_objects
-        result[name] = {"num_sources": int(numbers[code])} | {
-            measure: float(values[code]) if enough else NOT_ENOUGH
-            for measure, values in measures.items()
-        }
-    enough = bool(np.all(numbers >= min_objects))
+    result: dict[str, Any] = dict(zip(CLASSES, balanced_scores(counts, min_objects), strict=True))
+    enough = bool(np.all(counts.sum(axis=1) >= min_objects))
     result["weighted_f1"] = weighted_f1(counts) if enough else NOT_ENOUGH
     total = counts.sum()
     result["accuracy"] = float(np.trace(counts) / total) if total >= min_objects else NOT_ENOUGH
     result["confusion"] = counts.astype(int).tolist()
     return result
+
+
+def balanced_scores(counts: NDArray[np.float64], min_objects: int) -> list[dict[str, Any]]:
+    """Number of sources, completeness, purity and F1 of each true class (rows), in their order.
+
+    A class with fewer than ``min_objects`` sources is NOT_ENOUGH. Purity and F1 weigh it against
+    the other classes: where it is the only one left, nothing could be mistaken for it, and they
+    are NOT_ENOUGH as well.
+    """
+    numbers = counts.sum(axis=1)
+    measures = balanced(of_common_classes(counts, min_objects))
+    enough = numbers >= min_objects
+    with_others = enough & (enough.sum() > 1)
+    known = {"completeness": enough, "purity": with_others, "f1": with_others}
+    return [
+        {"num_sources": int(number)}
+        | {
+            measure: float(measures[measure][row]) if is_known[row] else NOT_ENOUGH
+            for measure, is_known in known.items()
+        }
+        for row, number in enumerate(numbers)
+    ]
 
 
 def of_common_classes(counts: NDArray[np.float64], min_objects: int) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from ojala.bootstrap import Rows, drawn, drawn_classes, interval
 from ojala.classification import confusion, of_common_classes, scores_of_counts
 from ojala.comparisons import REDSHIFT_TOKENS, Comparison, redshift
 from ojala.evaluate_config import EvaluateConfig
-from ojala.metrics import residual_scores
+from ojala.metrics import NOT_ENOUGH, residual_scores
 from ojala.quantities import CLASSES
 from ojala.shards import Columns
 
@@ -86,7 +86,9 @@ def _add_intervals(
     for code, name in enumerate(CLASSES):
         if classes[name]["num_sources"] >= config.min_class_objects:
             classes[name]["interval"] = {
-                measure: of_classes[code].tolist() for measure, of_classes in ends.items()
+                measure: of_classes[code].tolist()
+                for measure, of_classes in ends.items()
+                if classes[name][measure] != NOT_ENOUGH
             }
 
 

@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ojala.classification import of_common_classes
+from ojala.classification import balanced_scores
 from ojala.comparisons import LINES, Selected, line_sample, shows_both
 from ojala.diagrams import BPT_LINES, WHAN_CUTS, bpt, whan
-from ojala.metrics import NOT_ENOUGH, balanced
 from ojala.shards import Columns
 
 Types = NDArray[Any]
@@ -93,13 +92,4 @@ def type_scores(
         of_type = given[true == true_type]
         counts[row, :-1] = [np.sum(of_type == given_type) for given_type in types]
         counts[row, -1] = len(of_type) - counts[row].sum()
-    measures = balanced(of_common_classes(counts, min_objects))
-    numbers = counts.sum(axis=1).astype(int)
-    return {
-        name: {"num_sources": int(numbers[row])}
-        | {
-            measure: float(measures[measure][row]) if numbers[row] >= min_objects else NOT_ENOUGH
-            for measure in ("purity", "completeness", "f1")
-        }
-        for row, name in enumerate(types)
-    }
+    return dict(zip(types, balanced_scores(counts, min_objects)[:-1], strict=True))

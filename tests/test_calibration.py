@@ -96,6 +96,7 @@ def test_weights_change_what_is_counted_not_what_is_said():
     probability, happened = np.array([0.85, 0.85]), np.array([True, False])
     (entry,) = reliability(probability, happened, np.array([3.0, 1.0]))
     assert entry["happened"] == 0.75
+    assert entry["num_effective"] == pytest.approx(1.6)
     assert entry["stated"] == pytest.approx(0.85)
 
 

@@ -18,11 +18,17 @@ def test_scores_are_those_of_the_balanced_matrix():
 
 
 def test_a_rare_class_is_not_enough_objects_and_the_others_are_scored():
-    result = scores_of_counts(COUNTS, 50)
-    assert result["STAR"]["f1"] == NOT_ENOUGH
-    assert result["STAR"]["num_sources"] == 10
+    result = scores_of_counts(np.array([[80.0, 0, 20], [0, 60, 0], [5, 0, 5]]), 50)
+    assert result["QSO"]["f1"] == NOT_ENOUGH
+    assert result["QSO"]["num_sources"] == 10
     assert result["GALAXY"]["purity"] == 1.0, "few sources of another class do not count a third"
     assert result["weighted_f1"] == NOT_ENOUGH
+
+
+def test_a_class_alone_has_neither_purity_nor_f1():
+    alone = scores_of_counts(COUNTS, 50)["GALAXY"]
+    assert alone["completeness"] == pytest.approx(0.8)
+    assert alone["purity"] == alone["f1"] == NOT_ENOUGH, "no other class could be mistaken for it"
 
 
 def test_sources_without_a_class_on_either_side_are_not_counted():

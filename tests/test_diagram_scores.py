@@ -26,8 +26,18 @@ def test_another_type_or_none_counts_as_missed():
     true, given = np.array(["SF"] * 10), np.array(["SF"] * 6 + ["wAGN"] * 3 + [""])
     result = type_scores(true, given, ("SF", "sAGN"), 5)
     assert result["SF"]["completeness"] == pytest.approx(0.6)
-    assert result["SF"]["purity"] == 1.0
     assert result["sAGN"]["f1"] == NOT_ENOUGH
+
+
+def test_the_only_type_with_enough_sources_has_neither_purity_nor_f1():
+    true, given = np.array(["SF"] * 100 + ["AGN"] * 3), np.full(103, "SF")
+    result = type_scores(true, given, BPT_TYPES, 10)["SF"]
+    assert result == {
+        "num_sources": 100,
+        "completeness": 1.0,
+        "purity": NOT_ENOUGH,
+        "f1": NOT_ENOUGH,
+    }
 
 
 def test_purity_does_not_depend_on_how_common_a_type_is():
