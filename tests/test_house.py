@@ -161,6 +161,20 @@ def test_a_stage_depends_on_all_the_code_behind_it(stage):
     assert not missing, f"dvc.yaml: {stage} does not depend on {missing}"
 
 
+# Their commands are safe to run again: register looks into MLflow, tune is asked for by name.
+ALWAYS_RUN = {"register", "tune"}
+
+
+@pytest.mark.parametrize("stage", sorted(set(STAGES) - ALWAYS_RUN))
+def test_a_stage_is_restored_when_a_parameter_is_put_back(stage):
+    plain = [out for out in STAGES[stage]["outs"] if isinstance(out, dict)]
+    uncached = [name for out in plain for name, how in out.items() if not how.get("cache", True)]
+    assert not uncached, (
+        f"dvc.yaml: {stage} has {uncached} with cache: false among its outs, so DVC keeps no run of "
+        "it and runs it anew when a parameter is put back: cache it, or make it a metric or a plot"
+    )
+
+
 def test_stages_read_only_declared_parameters():
     for stage, entry in STAGES.items():
         text = (ROOT / "pipelines" / f"{stage}.py").read_text()

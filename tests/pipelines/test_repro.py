@@ -129,6 +129,44 @@ def check_origins(project):
     assert (header["DESIDATA"], header["JPASDATA"]) == (data["data/weights"], data["data/jpas"])
 
 
+STAND_IN = """
+import sys
+from pathlib import Path
+parts = {"data/simulated": ("desi", "jpas", "legacy")}
+parts["data/crossmatch"] = ("test_real.parquet", "test_synth.parquet")
+for out in map(Path, sys.argv[2:]):
+    files = [out] if out.suffix else [out / part for part in parts.get(str(out), ("part",))]
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(sys.argv[1] + Path("params.yaml").read_text())
+"""
+
+
+def stand_ins(project):
+    """The stages as they are declared, with commands that write something at once."""
+    (project / "stand_in.py").write_text(STAND_IN)
+    yaml, path = YAML(), project / "dvc.yaml"
+    content = yaml.load(path)
+    for name, stage in content["stages"].items():
+        declared = [one for kind in ("outs", "metrics", "plots") for one in stage.get(kind, [])]
+        outs = [next(iter(one)) if isinstance(one, dict) else one for one in declared]
+        stage["cmd"] = f"{sys.executable} stand_in.py {name} {' '.join(outs)}"
+    with path.open("w") as file:
+        yaml.dump(content, file)
+
+
+@pytest.mark.slow
+def test_a_parameter_that_is_put_back_trains_nothing_anew(project):
+    stand_ins(project)
+    assert sorted(ran(project)) == sorted(STAGES)
+    kept = (project / "reports/train.json").read_text()
+    change(project, "train", num_epochs=4)
+    assert ran(project) == ["train", "evaluate", "finetune", "register", "vac"]
+    change(project, "train", num_epochs=TINY["train"]["num_epochs"])
+    assert ran(project) == ["register"]
+    assert (project / "reports/train.json").read_text() == kept
+
+
 def test_a_wrong_parameter_is_one_sentence(tmp_path):
     (tmp_path / "params.yaml").write_text("weights: {num_bin: 3}\n")
     done = subprocess.run(
