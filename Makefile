@@ -82,10 +82,13 @@ peers: $(PEERS_INSTALLED) ## what else an astronomer would use, scored on the sa
 	$(PEERS)/bin/python -m benchmarks.peers $(if $(wildcard models/ojala),--bundle models/ojala)
 
 ui: $(INSTALLED) ## the MLflow UI: runs side by side, registered versions
+	@python -c "import socket; socket.create_server(('127.0.0.1', $${PORT:-5000}))" 2>/dev/null || { \
+		echo "make ui: nothing can listen on port $${PORT:-5000}, it is taken (choose another: make ui PORT=5001)" >&2; \
+		exit 1; }
 	mlflow ui --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db} --port $${PORT:-5000}
 
-serve: $(INSTALLED) ## a service of the registered model on port 3000
-	bentoml serve serving.service:OjalaService --port $${PORT:-3000}
+serve: $(INSTALLED) ## a service of the registered model on PORT, 3000 (docs/service.md)
+	@python -m serving
 
 docs-figures: $(INSTALLED) ## the figures of docs/, from the simulated sky
 	ojala sky-figures data/simulated --out docs/figures

@@ -20,6 +20,10 @@ MODEL = "ojala"
 HEAD_PREFIX = f"{MODEL}-head-"
 ALIASES = ("champion", "candidate")
 """What is served where OJALA_ALIAS names nothing: the first of these that there is."""
+UNREGISTERED = (
+    f"no version of the model {MODEL} is registered: run `make repro`, which registers one, or "
+    "name the directory of a bundle in OJALA_BUNDLE"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +48,8 @@ def served() -> Served:
     of the registry, or of the directory OJALA_HEADS beside OJALA_BUNDLE.
     Raises ValueError where there is no such version or it is not a bundle.
     """
-    if "OJALA_BUNDLE" in os.environ:
-        opened = bundle.load(os.environ["OJALA_BUNDLE"])
+    if place := os.environ.get("OJALA_BUNDLE"):
+        opened = bundle.load(place)
         directory = os.environ.get("OJALA_HEADS")
         found = heads.in_directory(Path(directory), opened.digest) if directory else []
         return Served(bundle=opened, name=MODEL, version="unregistered", heads=found)
@@ -57,13 +61,15 @@ def _registered(aliases: Sequence[str]) -> Served:
     import mlflow
     from mlflow.exceptions import MlflowException
 
-    mlflow.set_tracking_uri(
-        os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{ROOT / 'mlflow.db'}"
-    )
+    registry = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{ROOT / 'mlflow.db'}"
+    database = Path(registry.removeprefix("sqlite:///"))
+    if registry.startswith("sqlite:///") and not database.exists():
+        raise ValueError(UNREGISTERED)  # before MLflow makes an empty one
+    mlflow.set_tracking_uri(registry)
     try:
         version = _version(aliases)
         path = mlflow.artifacts.download_artifacts(f"models:/{MODEL}/{version.version}")
-    except MlflowException as error:
+    except (MlflowException, OSError) as error:
         raise ValueError(f"no version of {MODEL} can be served: {error}") from None
     opened = bundle.load(Path(path) / "artifacts" / "ojala")
     if opened.digest != version.tags.get("digest"):
@@ -79,11 +85,16 @@ def _version(aliases: Sequence[str]) -> ModelVersion:
     import mlflow
 
     registry = mlflow.MlflowClient()
+    if not registry.search_registered_models(f"name = '{MODEL}'"):
+        raise ValueError(UNREGISTERED)
     standing = registry.get_registered_model(MODEL).aliases
     for alias in aliases:
         if alias in standing:
             return registry.get_model_version(MODEL, standing[alias])
-    raise ValueError(f"no version of {MODEL} under the alias {' or '.join(aliases)}")
+    raise ValueError(
+        f"no version of {MODEL} under the alias {' or '.join(aliases)}; "
+        f"there are {', '.join(sorted(standing)) or 'none'}"
+    )
 
 
 def _registered_heads(base: str) -> Iterator[heads.ServedHead]:

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from ojala.head import HEAD_NAME
-from ojala.quantities import MORPHTYPES, observations, vocabulary
+from ojala.quantities import MORPHTYPES, observations, queries
 
 MAX_SOURCES = 10_000
 """Sources of one request; a catalogue is for ``ojala predict``."""
@@ -38,8 +37,10 @@ if TYPE_CHECKING:
     Query = str
 else:
     Source = _source()
-    # Which heads there are is known when the service begins; how they are spelt is known here.
-    Query = Literal[vocabulary()] | Annotated[str, Field(pattern=f"^{HEAD_NAME}$")]
+    # Which heads there are is known when the service begins: the Predictor refuses all others.
+    Query = Annotated[
+        str, Field(description="A token, or the name of a head", examples=list(queries()))
+    ]
 
 
 class Model(Strict):

@@ -1,4 +1,4 @@
-"""The service: predict, and what it is. Health and metrics are /healthz and /metrics."""
+"""The service: predict, and what it is (docs/service.md)."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ojala.head import READY
 from ojala.predict import Predictor
 from ojala.shards import Columns
 from serving.heads import ready
+from serving.refusals import refusing_alike
 from serving.registered import served
 from serving.schemas import MAX_SOURCES, Head, Health, Model, Predictions, Query, Source
 
@@ -22,6 +23,7 @@ sources_predicted = bentoml.metrics.Counter(
 )
 
 
+@refusing_alike
 @bentoml.service(
     name="ojala",
     traffic={"timeout": 60},

@@ -19,5 +19,5 @@ def test_the_champion_is_served_and_before_there_is_one_the_candidate(tmp_path, 
     monkeypatch.setenv("OJALA_ALIAS", "candidate")
     assert served().version == second.version
     monkeypatch.setenv("OJALA_ALIAS", "previous")
-    with pytest.raises(ValueError, match="no version of ojala under the alias previous"):
+    with pytest.raises(ValueError, match="the alias previous; there are candidate, champion"):
         served()

@@ -1,5 +1,7 @@
 """The service says what the Predictor says, says who said it, and refuses what it cannot read."""
 
+import logging
+
 import numpy as np
 import pytest
 import torch
@@ -83,7 +85,8 @@ def test_only_what_is_asked_is_answered(client, catalogue):
         ({"sources": [{"MAG_i": 20.0, "MORPHTYPE": "PSX"}]}, "MORPHTYPE"),
         ({"sources": []}, "sources"),
         ({"sources": [{"MAG_i": 20.0}] * 10_001}, "sources"),
-        ({"sources": [{"MAG_i": 20.0}], "queries": ["Z"]}, "queries"),
+        ({"sources": [{"MAG_i": 20.0}], "queries": ["Z_GLA"]}, "'Z_GLA'"),
+        ({"sources": [{"MAG_i": 20.0}], "queries": [3]}, "queries[0]"),
         ({"sources": [{"MAG_i": 20.0}], "queries": []}, "queries"),
         ({"source": [{"MAG_i": 20.0}]}, "sources"),
     ],
@@ -91,7 +94,42 @@ def test_only_what_is_asked_is_answered(client, catalogue):
 def test_what_cannot_be_read_is_refused_by_name(client, request_body, named):
     response = client.post("/predict", json=request_body)
     assert response.status_code == 400
-    assert named in response.text
+    assert list(response.json()) == ["error"] and named in response.json()["error"]
+    assert len(response.text) < 1000  # not the whole vocabulary
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/predict", 405), ("GET", "/nowhere", 404), ("PUT", "/health", 405)],
+)
+def test_whatever_is_refused_has_one_shape(client, method, path, status):
+    response = client.request(method, path)
+    assert response.status_code == status
+    assert list(response.json()) == ["error"]
+
+
+def test_json_that_is_sent_as_a_form_is_refused_as_such(client):
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    response = client.post("/predict", content='{"sources": [{"MAG_i": 20.0}]}', headers=form)
+    assert response.status_code == 415
+    assert "expected application/json" in response.json()["error"]
+
+
+@pytest.mark.parametrize(
+    "request_body",
+    [{"sources": [{"MAG_i": "20"}]}, {"sources": [{"MAG_i": 99.0}]}, {"sources": [{"a\nb": 1}]}],
+)
+def test_a_refusal_is_one_line_of_the_log(client, request_body, caplog):
+    everything = logging.getLogger("bentoml")
+    everything.addHandler(caplog.handler)
+    try:
+        with caplog.at_level(logging.INFO, logger="bentoml"):
+            client.post("/predict", json=request_body)
+    finally:
+        everything.removeHandler(caplog.handler)
+    (line,) = {record.getMessage() for record in caplog.records}
+    assert line.startswith("POST /predict refused, 400: ") and "\n" not in line
+    assert "Traceback" not in caplog.text
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity"])
@@ -109,7 +147,8 @@ def test_health_tells_the_model_and_predicted_sources_are_counted(client, catalo
         return sum(sample.value for sample in family.samples if sample.name.endswith("_total"))
 
     assert client.get("/readyz").status_code == 200
-    assert client.post("/health").json()["name"] == "ojala"
+    assert client.get("/health").json()["name"] == "ojala"
+    assert client.get("/health").json() == client.post("/health").json()
     before = count()
     client.post("/predict", json={"sources": as_sources(catalogue)[:3]})
     assert count() == before + 3

@@ -1,0 +1,54 @@
+"""`make serve`: whether there is a model to serve and a port to serve it on; then BentoML's server.
+
+BentoML restarts a worker that cannot begin, for ever and with a traceback each time: what would
+keep it from beginning is told here, in a sentence, before any server starts.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import sys
+
+from serving.registered import served
+
+
+def main() -> None:
+    """Become the server on PORT, by default 3000, or exit 1 with one sentence."""
+    try:
+        port = _port(os.environ.get("PORT") or "3000")
+        _check_free(os.environ.get("BENTOML_HOST") or "0.0.0.0", port)
+        found = served()
+    except Exception as error:  # whatever it is, each worker would die of it
+        sys.exit(f"serve: {str(error).strip().splitlines()[0]}")
+    heads = ", ".join(f"{head.name} {head.version} ({head.state})" for head in found.heads)
+    print(f"serve: {found.name}, version {found.version}, digest {found.bundle.digest}", flush=True)
+    print(f"serve: heads: {heads or 'none'}", flush=True)
+    server = [sys.executable, "-m", "bentoml", "serve", "serving.service:OjalaService"]
+    os.execv(sys.executable, [*server, "--port", str(port)])
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:
+        raise ValueError(f"PORT is {text!r}, expected a number from 1 to 65535")
+    return int(text)
+
+
+def _check_free(host: str, port: int) -> None:
+    """Raise ValueError where nobody can listen on a port."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        why = (
+            "is taken"
+            if error.errno == errno.EADDRINUSE
+            else f"of {host} cannot be had ({str(error.strerror).partition(' (')[0]})"
+        )
+        another = "choose another, as in `make serve PORT=3001`"
+        raise ValueError(f"port {port} {why}; {another}") from None
+
+
+if __name__ == "__main__":
+    main()

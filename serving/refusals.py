@@ -1,0 +1,102 @@
+"""How the service refuses: always {"error": one sentence}, and one line in the log.
+
+BentoML has three shapes for it, one of them an object in a list, and logs a traceback for each
+request that cannot be read.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bentoml.exceptions import InvalidArgument
+from pydantic import ValidationError
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+log = logging.getLogger("bentoml.ojala")
+
+FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+
+
+class Refusals:
+    """The service with refusals of one shape, and with GET /health beside POST /health."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on; its answer is kept back, and told anew, where it is a refusal."""
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        if content_type := _form(scope):
+            told = f"Content-Type is {content_type}, expected application/json"
+            return await _refusal(scope, 415, told)(scope, receive, send)
+        if (scope["method"], scope["path"]) == ("GET", "/health"):
+            scope = {**scope, "method": "POST"}
+        status, body = 0, b""
+
+        async def told_anew(message: Message) -> None:
+            nonlocal status, body
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            if status < 400:
+                return await send(message)
+            body += message.get("body", b"")
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                await _refusal(scope, status, sentence(body))(scope, receive, send)
+
+        await self.app(scope, receive, told_anew)
+
+
+def _form(scope: Scope) -> str | None:
+    """The content type of a form: JSON that curl sends as one would be read as an empty request."""
+    content_type: str = dict(scope["headers"]).get(b"content-type", b"").decode("latin-1")
+    return content_type if content_type.lower().startswith(FORMS) else None
+
+
+def _refusal(scope: Scope, status: int, told: str) -> JSONResponse:
+    if status < 500:  # of what is the server's own fault BentoML logs the traceback
+        line = f"{scope['method']} {scope['path']} refused, {status}: {told}"
+        log.info("%s", " ".join(line.split()))  # one line, whatever a path or a name holds
+    return JSONResponse({"error": told}, status_code=status)
+
+
+def sentence(body: bytes) -> str:
+    """What a refusal of BentoML or of Starlette says, in one sentence."""
+    try:
+        said = json.loads(body)
+    except ValueError:
+        return body.decode(errors="replace").strip()
+    if isinstance(said, list) and len(said) == 1:
+        (said,) = said
+    if isinstance(said, Mapping) and said.get("detail"):
+        return _first_wrong(said["detail"])
+    return str(said["error"] if isinstance(said, Mapping) and "error" in said else said)
+
+
+def _first_wrong(wrong: Sequence[Mapping[str, Any]]) -> str:
+    """Where pydantic found the first thing wrong, what it is, and how many more there are."""
+    first = wrong[0]
+    place = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in first["loc"])
+    more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+    return f"{place.lstrip('.') or 'the request'}: {first['msg']}{more}"
+
+
+class WithoutRefusals(logging.Filter):
+    """Leaves the tracebacks of refused requests out of a log."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a record is of anything else."""
+        error = record.exc_info[1] if record.exc_info else None
+        unreadable = isinstance(error, ValidationError) and error.title == "Input"
+        return not (unreadable or isinstance(error, InvalidArgument))
+
+
+def refusing_alike(service: Any) -> Any:
+    """A service whose refusals are of one shape, in answers and in the log."""
+    service.add_asgi_middleware(Refusals)
+    logging.getLogger("bentoml._internal.server.http_app").addFilter(WithoutRefusals())
+    return service
