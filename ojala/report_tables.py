@@ -170,12 +170,13 @@ def _gap(entry: Mapping[str, Any]) -> tuple[Any, ...]:
         return entry["num_sources"], NOT_ENOUGH, "", "", ""
     real, low, high = (digits(entry[key]) for key in ("real", "real_low", "real_high"))
     difference, least, most = (digits(entry[key], 2, "+") for key in ("difference", "low", "high"))
+    same = entry["low"] == entry["high"] == 0
     return (
         entry["num_sources"],
         f"{real} ({low} ... {high})",
         entry["synth"],
         difference,
-        f"{least} ... {most}",
+        "0: no difference in 95 % of the draws" if same else f"{least} ... {most}",
     )
 
 

@@ -1,3 +1,4 @@
+import re
 from html.parser import HTMLParser
 
 import pytest
@@ -10,6 +11,7 @@ from ojala.quantities import CLASSES
 from ojala.report import CAVEATS, SECTIONS, report
 from ojala.report_page import cell, paragraph, table
 from ojala.report_peers import peers
+from ojala.report_tables import gaps
 
 VOID = {"meta", "link", "img"}
 
@@ -74,6 +76,15 @@ def test_the_papers_numbers_stand_beside_ours(text):
     for value in ("0.160", "0.223", "0.674", "0.934"):  # of Tables 1, 1, 2, 3
         assert f'<td class="paper">{value}</td>' in text
     assert "0.11 (Sect. 4.5)" in text
+
+
+def test_a_score_that_never_differs_has_no_interval():
+    found = evaluated()
+    rows = gaps(found).split("<tr><td>")
+    (same,) = (row for row in rows if row.startswith("weighted F1"))
+    (other,) = (row for row in rows if row.startswith("Galaxies, log stellar mass (dex): bias"))
+    assert "0 ... 0" not in same and "no difference in 95 % of the draws" in same
+    assert re.search(r"[+-]0\.\d+ \.\.\. [+-]0\.\d+", other)
 
 
 def test_real_data_are_not_called_simulated(tmp_path):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ojala.calibration import NUM_BINS
 from ojala.contexts import LABELS, PAPER
 from ojala.evaluate_config import REAL
-from ojala.figures.panels import MIN_OBJECTS, STYLES, class_legend, curve, not_enough
+from ojala.figures.panels import MIN_OBJECTS, STYLES, Floats, class_legend, curve, not_enough
 from ojala.figures.style import COLOURS
 from ojala.quantities import CLASSES
 
@@ -52,7 +53,8 @@ def by_magnitude(sets: Sets, min_class_objects: int) -> Figure:
         axis.set(xlabel="i (AB mag)")
     figure.suptitle(
         "Spectral class in bins of 0.6 mag, centred every 0.3 mag, "
-        f"that hold at least {min_class_objects} sources of the class",
+        f"that hold at least {min_class_objects} sources of the class "
+        "(purity, F1: of two classes)",
         fontsize=10,
     )
     return figure
@@ -118,17 +120,34 @@ def reliability(sets: Sets) -> Figure:
             if "reliability" not in found:
                 not_enough(axis, found["num_sources"])
                 continue
-            common = [
-                entry
-                for entry in found["reliability"][code]["bins"]
-                if entry["num_sources"] >= MIN_OBJECTS
-            ]
-            stated, happened = ([entry[key] for entry in common] for key in ("stated", "happened"))
-            axis.plot(stated, happened, color=COLOURS[name], label=label, **STYLES[set_name])
+            stated, happened, low, high = _in_bins(found["reliability"][code]["bins"])
+            style = {"color": COLOURS[name], "label": label, "lw": 1.2} | STYLES[set_name]
+            axis.errorbar(stated, happened, yerr=(happened - low, high - happened), **style)
         axis.set(xlabel=f"Probability stated for {name}", title=name, box_aspect=1)
         axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
         axis.legend(frameon=False, fontsize=7, loc="upper left" if code != 1 else "lower right")
     axes[0].set(ylabel="Share that is of the class\n(true classes weigh the same)")
-    title = f"Sources of all magnitudes, in bins of probability that hold at least {MIN_OBJECTS}"
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(
+        f"Sources of all magnitudes, in {NUM_BINS} bins of probability; bins of fewer than "
+        f"{MIN_OBJECTS} sources are left out, lines end there. Bars: 68 % intervals",
+        fontsize=10,
+    )
     return figure
+
+
+def _in_bins(bins: Sequence[Mapping[str, float]]) -> tuple[Floats, Floats, Floats, Floats]:
+    """Stated probability and share that happened with the ends of its interval, (NUM_BINS,).
+
+    NaN in a bin of too few sources, so that lines break there. The interval is Wilson's (1927), of
+    as many sources of equal weight as tell the same.
+    """
+    stated, happened, number = np.full((3, NUM_BINS), np.nan)
+    for entry in bins:
+        if entry["num_sources"] >= MIN_OBJECTS:
+            place = min(int(entry["stated"] * NUM_BINS), NUM_BINS - 1)
+            stated[place], happened[place] = entry["stated"], entry["happened"]
+            number[place] = entry["num_effective"]
+    centre = (happened + 0.5 / number) / (1 + 1 / number)
+    half = np.sqrt(happened * (1 - happened) / number + 0.25 / number**2) / (1 + 1 / number)
+    low, high = np.minimum(centre - half, happened), np.maximum(centre + half, happened)
+    return stated, happened, low, high

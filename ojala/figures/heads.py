@@ -29,9 +29,14 @@ def given_against_true(
     """A panel for each set: points coloured by i, contours of their density, median errors.
 
     answers, truths: columns by set, row by row the same; scores: ``head_scores`` by set. Numbers
-    in parentheses are those of the high-quality sources, the paper's stand below.
+    in parentheses are those of the sources with good labels, the paper's stand below.
     """
-    figure = Figure(figsize=(5.6 * len(answers), 4.9), layout="constrained")
+    figure = Figure(figsize=(5.6 * len(answers), 5.1), layout="constrained")
+    if scores:
+        figure.supxlabel(
+            "In parentheses: sources with good labels alone (label error below max_label_err)",
+            fontsize=9,
+        )
     points = None
     for axis, name in zip(np.atleast_1d(figure.subplots(1, len(answers))), answers, strict=True):
         points = _panel(axis, answers[name], truths[name], quantity) or points
@@ -84,7 +89,7 @@ def _numbers(scores: Mapping[str, Any] | None) -> str:
             ("sigma_nmad", r"$\sigma_{\rm NMAD}$"),
         )
     ]
-    constant = f"a constant: {_text(full['sigma_nmad_of_labels'])}"
+    constant = rf"$\sigma_{{\rm NMAD}}$ of a constant: {_text(full['sigma_nmad_of_labels'])}"
     paper = [
         f"{name} {_text(full['paper'][name])}"
         for name in ("bias", "sigma_nmad")

@@ -136,8 +136,9 @@ def pareto(tried: Sequence[Tried], best: int, total: int) -> Figure:
             label=f"stopped by ASHA (n = {len(tried) - number})",
         ),
         Line2D([], [], label=f"best objective: trial {best}", **STAR | {"ms": 13}),
-        Line2D([], [], label=f"front of those of {longest} epochs", **FRONT),
     ]
+    if len(front) > 1:
+        handles.append(Line2D([], [], label=f"front of those of {longest} epochs", **FRONT))
     axis.legend(handles=handles, title=_title(tried, total), **LEGEND)
     figure.colorbar(colours, ax=axis, label=COLOUR_LABEL)
     return figure
@@ -205,7 +206,8 @@ def _line(trial: Tried, best: int) -> dict[str, Any]:
 def _colours(tried: Sequence[Tried]) -> ScalarMappable:
     """Colours of the objective."""
     values = [trial.scores[OBJECTIVE] for trial in tried]
-    return ScalarMappable(Normalize(min(values), max(max(values), min(values) + 1e-9)), "viridis")
+    low, high = min(values), max(values)
+    return ScalarMappable(Normalize(low, high if high > low else low + 0.01), "viridis")
 
 
 def _whole(tried: Sequence[Tried]) -> int:
@@ -213,7 +215,8 @@ def _whole(tried: Sequence[Tried]) -> int:
 
 
 def _title(tried: Sequence[Tried], total: int) -> str:
-    return f"{total} trials" + (f", {total - len(tried)} failed" if total > len(tried) else "")
+    trials = "1 trial" if total == 1 else f"{total} trials"
+    return trials + (f", {total - len(tried)} failed" if total > len(tried) else "")
 
 
 def _say(axis: Axes, text: str, place: tuple[float, float], offset: tuple[float, float]) -> None:

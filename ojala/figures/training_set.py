@@ -36,7 +36,7 @@ def sampling(columns: Columns, weight: NDArray[Any]) -> Figure:
     _effective_size(axes[0, 3], columns["SPECTYPE"], weight)
     bpt = _bpt(columns)
     for axis, drawn, when in ((axes[1, 0], None, "as it is"), (axes[1, 1], weight, "as sampled")):
-        _density(axis, *bpt, drawn, (-1.6, 0.8), (-1.4, 1.4))
+        image = _density(axis, *bpt, drawn, (-1.6, 0.8), (-1.4, 1.4))
         axis.set(
             xlabel=r"log$_{10}$ [NII]/H$\alpha$ (EW)",
             ylabel=r"log$_{10}$ [OIII]/H$\beta$ (EW)",
@@ -52,7 +52,7 @@ def sampling(columns: Columns, weight: NDArray[Any]) -> Figure:
         )
     for axis in axes.flat:
         axis.title.set_fontsize(9)
-    figure.suptitle("Colours of the maps: share of the fullest cell, dark to bright", fontsize=9)
+    figure.colorbar(image, ax=axes[1, :], pad=0.01, label="Density of sources over its maximum")
     return figure
 
 
@@ -133,16 +133,16 @@ def _density(
     weight: NDArray[Any] | None,
     x_limits: tuple[float, float],
     y_limits: tuple[float, float],
-) -> None:
-    """Two-dimensional histogram, each cell relative to the fullest one."""
+) -> Any:
+    """Two-dimensional histogram, each cell relative to the fullest one; returns it."""
     usable = np.isfinite(x) & np.isfinite(y)
     ranges = (sorted(x_limits), sorted(y_limits))
     counts, x_edges, y_edges = np.histogram2d(
         x[usable], y[usable], 45, ranges, weights=None if weight is None else weight[usable]
     )
     shown = np.where(counts > 0, counts / max(counts.max(), 1e-300), np.nan).T
-    axis.pcolormesh(x_edges, y_edges, shown, cmap="viridis", vmin=0, vmax=1)
     axis.set(xlim=x_limits, ylim=y_limits)
+    return axis.pcolormesh(x_edges, y_edges, shown, cmap="viridis", vmin=0, vmax=1)
 
 
 def noise(sets: Mapping[str, ErrorSet]) -> Figure:

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from drawn import words
 from matplotlib.image import imread
 
 from ojala.figures.heads import given_against_true
@@ -27,6 +28,7 @@ def test_a_figure_is_drawn_however_few_sources_there_are(tmp_path, num):
     )
     title = figure.axes[0].get_title()
     assert "0.564" in title and f"N = {num}" in title
+    assert "In parentheses: sources with good labels" in words(figure)
     save(figure, tmp_path / "head.png")
     assert np.ptp(imread(tmp_path / "head.png")) > 0.5
 

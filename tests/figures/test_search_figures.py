@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from drawn import words
 
 from ojala.figures.search import Tried, parallel, pareto, pareto_front
 
@@ -46,6 +47,8 @@ def test_one_trial_alone_is_one_line_and_one_point_which_is_the_front():
     assert line.get_ydata() == pytest.approx([0.5, 1 / 15, 0.5])
     drawn = [line.get_xydata().tolist() for line in points.axes[0].lines]
     assert drawn == [[[0.05, 0.95]]] * 3, "the trial, the star of the best, and the front"
+    assert points.axes[0].get_legend().get_title().get_text() == "1 trial"
+    assert "front" not in words(points), "a front of one point is not seen"
 
 
 def test_the_front_holds_what_nothing_beats():
@@ -58,3 +61,4 @@ def test_the_front_is_of_those_that_trained_longest():
     figure = pareto(tried(), best=1, total=3)
     steps = [line for line in figure.axes[0].lines if line.get_linestyle() == "--"]
     assert steps[0].get_xdata().tolist() == [0.05, 0.07]
+    assert "front of those of 8 epochs" in words(figure)

@@ -13,6 +13,7 @@ def test_the_sampling_figure_shows_before_and_after(tmp_path):
     columns = population(3000)
     figure = sampling(columns, weights(columns, WeightsConfig()))
     labelled(figure)
+    assert figure.axes[-1].get_ylabel() == "Density of sources over its maximum"
     assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == [
         "as it is",
         "as sampled",
