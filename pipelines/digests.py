@@ -13,6 +13,8 @@ from typing import Any
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[1]
+WRITTEN = ("reports", "dvc.lock", "search/dvc.lock")
+"""What runs write among the files of git: it differs after any run, and enters none."""
 
 
 def data_digests(paths: Sequence[str], lock: str | Path = "dvc.lock") -> dict[str, str]:
@@ -38,6 +40,11 @@ def inputs_digest(data: Mapping[str, str], parameters: Mapping[str, Any]) -> str
     return parameters_digest(content)
 
 
+def run_note(run_id: str, digest: str) -> str:
+    """The text of models/run.json: the run, and the digest of the bundle that it made."""
+    return json.dumps({"run_id": run_id, "digest": digest}, indent=1) + "\n"
+
+
 def parameters_digest(parameters: Mapping[str, Any]) -> str:
     """SHA-256 of nested parameters, whatever the order of their keys."""
     text = json.dumps(parameters, sort_keys=True, default=str)
@@ -47,13 +54,16 @@ def parameters_digest(parameters: Mapping[str, Any]) -> str:
 def git_commit() -> str:
     """The commit that is checked out, with "-dirty" where files differ; "unknown" without git.
 
+    What runs write themselves does not count: DVC removes and writes it while they go on.
     An image has no .git: there OJALA_GIT_COMMIT says what it was built from.
     """
     if "OJALA_GIT_COMMIT" in os.environ:
         return os.environ["OJALA_GIT_COMMIT"]
     try:
         commit = _git("rev-parse", "HEAD")
-        return commit + ("-dirty" if _git("status", "--porcelain", "--untracked-files=no") else "")
+        counted = [":/", *(f":(exclude){path}" for path in WRITTEN)]
+        differs = _git("status", "--porcelain", "--untracked-files=no", "--", *counted)
+        return commit + ("-dirty" if differs else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 

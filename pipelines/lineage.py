@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from ojala.provenance import of_catalogue, source_of_row
-from pipelines import paths, registry, stored, tracking
+from pipelines import digests, paths, registry, stored, tracking
 from pipelines.registry import MODEL, Version
 
 SHOWN_FILES = 5
@@ -50,12 +51,14 @@ class Recipe:
     """How to bring something back.
 
     stage: that makes it; data: digests that went in; outs: what DVC keeps of it
+    files: md5 of files among what DVC keeps, by which a lock of this product is known
     """
 
     commit: str
     stage: str
     data: dict[str, str]
     outs: tuple[str, ...]
+    files: dict[str, str] = field(default_factory=dict)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -107,9 +110,15 @@ def of_vac(path: Path, row: int | None = None) -> tuple[Link, Recipe]:
         link.text += f"; heads {header['heads']}"
     if row is not None:
         link.origins.append(of_row(path, row, header["jpas_digest"]))
-    outs = (*recipe.outs, str(paths.VAC))
-    stage_made = Recipe(commit=header["git_commit"], stage="vac", data=recipe.data, outs=outs)
-    return link, stage_made
+    made = replace(
+        recipe,
+        commit=header["git_commit"],
+        stage="vac",
+        outs=(*recipe.outs, str(paths.VAC)),
+        files=_run_file(header["run_id"], version.digest)
+        | {str(paths.VAC / path.name): stored.md5(path)},
+    )
+    return link, made
 
 
 def of_row(path: Path, row: int, digest: str) -> Link:
@@ -145,13 +154,19 @@ def of_version(version: Version) -> tuple[Link, Recipe]:
     behind, recipe = of_run(version.run_id)
     link.origins.append(behind)
     outs: tuple[str, ...] = (str(paths.BUNDLE),)
+    files = {} if registry.is_head(version.name) else _run_file(version.run_id, version.digest)
     if registry.is_head(version.name):
         outs += (str(paths.HEADS / version.name.removeprefix(registry.HEAD_PREFIX)),)
         base = registry.get(MODEL, notes.get("base_version", ""))
         if base is not None:
             link.origins.append(of_version(base)[0])
-    made = Recipe(commit=recipe.commit, stage="register", data=recipe.data, outs=outs)
-    return link, made
+    return link, replace(recipe, stage="register", outs=outs, files=files)
+
+
+def _run_file(run_id: str, digest: str) -> dict[str, str]:
+    """models/run.json by its md5: beside the bundle of another training it is another one."""
+    content = digests.run_note(run_id, digest).encode()
+    return {str(paths.RUN): hashlib.md5(content).hexdigest()}
 
 
 def of_run(run_id: str) -> tuple[Link, Recipe]:
@@ -198,19 +213,48 @@ def _agreement(one: str, other: str) -> str:
 
 
 def commands(recipe: Recipe) -> list[str]:
-    """Commands of git and DVC that bring the data, and what was made of it, back."""
+    """Commands of git and DVC that bring the data, and what was made of it, back.
+
+    ``dvc checkout`` only where a lock holds all of it: that of the commit or, as a lock is
+    committed after its run, of another one. Else it is made anew.
+    """
     commit, dirty = recipe.commit.removesuffix("-dirty"), recipe.commit.endswith("-dirty")
     if not re.fullmatch(r"[0-9a-f]{40}", commit):
         return ["# no commit was recorded: it ran outside git", f"dvc repro {recipe.stage}"]
-    lines = [f"git checkout {commit}"]
+    named = set(recipe.data.values()) | {recipe.files.get(str(paths.RUN), "")}
+    for one in (commit, *stored.locking_commits(sorted(named - {""}))):
+        if not any(_lacking(recipe, one)):
+            wanted = dict.fromkeys([*recipe.data, *recipe.outs])
+            return [f"git checkout {one}", f"dvc checkout {' '.join(wanted)}"]
+    lacking = ", ".join(dict.fromkeys(_lacking(recipe, commit)))
+    lines = [
+        f"# dvc.lock of this commit does not hold this {lacking}: the lock of that run was not "
+        "committed, so it is made anew (commit dvc.lock after a run, and it is kept)"
+    ]
     if dirty:
-        lines.insert(0, "# files differed from this commit when it ran; that was not kept")
-    wanted = [*recipe.data, *recipe.outs]
+        lines.append("# files differed from this commit when it ran; that was not kept")
+    data = ", ".join(f"{path} {md5}" for path, md5 in recipe.data.items()) or "none recorded"
+    last = f"dvc repro {recipe.stage}  # data must come out as {data}"
+    return [*lines, f"git checkout {commit}", last]
+
+
+def _lacking(recipe: Recipe, commit: str) -> Iterator[str]:
+    """What the lock of a commit does not hold, or holds with other bytes."""
     kept = stored.outs(stored.stages(commit))
-    missing = [path for path, md5 in recipe.data.items() if kept.get(path) != md5]
-    if kept and not missing:
-        return [*lines, f"dvc checkout {' '.join(path for path in wanted if path in kept)}"]
-    digests = ", ".join(f"{path} {md5}" for path, md5 in recipe.data.items()) or "none recorded"
-    why = "holds other digests" if kept else "is not part of this commit"
-    note = f"# dvc.lock {why}: made anew; data must come out as {digests}"
-    return [*lines, f"dvc repro {recipe.stage}  {note}"]
+    yield from (path for path, digest in recipe.data.items() if kept.get(path) != digest)
+    yield from (path for path in recipe.outs if path not in kept)
+    for path, md5 in recipe.files.items():
+        if _known_md5(Path(path), kept) != md5:
+            yield path
+
+
+def _known_md5(path: Path, kept: dict[str, str]) -> str | None:
+    """md5 of a file by a lock, which names it or the directory that it is in; None without it."""
+    directory = str(path.parent)
+    if directory not in kept:
+        return kept.get(str(path))
+    try:
+        found = {file.name: file.md5 for file in stored.files(directory, kept[directory])}
+    except ValueError:
+        return None
+    return found.get(path.name)

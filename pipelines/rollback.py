@@ -24,6 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> None:
     """Roll back and say what is served now."""
+    if not registry.models():
+        raise ValueError("no model is registered; there is nothing to go back to")
     with aliases.moving():
         undone = aliases.recover()
         if undone:

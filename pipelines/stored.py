@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ class StoredFile:
     def place(self, directory: str) -> Path | None:
         """Where its bytes lie: the cache, or the working tree if they are the same there."""
         for path in (_cached(self.md5), Path(directory) / self.name):
-            if path.is_file() and _md5(path) == self.md5:
+            if path.is_file() and md5(path) == self.md5:
                 return path
         return None
 
@@ -58,6 +58,22 @@ def stages(commit: str | None = None) -> dict[str, Any]:
     return dict(found["stages"]) if found else {}
 
 
+def locking_commits(digests: Sequence[str]) -> list[str]:
+    """Commits whose dvc.lock names all these digests, the newest first; none outside git."""
+    commits = _git("log", "--all", "--format=%H", "--", str(LOCK))
+    if not commits or not digests:
+        return []
+    words = [word for one in digests for word in ("-e", one)]
+    found = _git("grep", "-l", "--all-match", *words, *commits, "--", str(LOCK))
+    return [name.partition(":")[0] for name in found]
+
+
+def _git(*arguments: str) -> list[str]:
+    """The lines that git prints; none where it fails or finds nothing."""
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    return done.stdout.splitlines() if done.returncode == 0 else []
+
+
 def outs(locked: Mapping[str, Any]) -> dict[str, str]:
     """Digest of everything that the stages wrote."""
     return {out["path"]: out["md5"] for stage in locked.values() for out in stage.get("outs", ())}
@@ -77,6 +93,7 @@ def _cached(digest: str) -> Path:
     return CACHE / digest[:2] / digest[2:]
 
 
-def _md5(path: Path) -> str:
+def md5(path: Path) -> str:
+    """The md5 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "md5").hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -44,7 +43,7 @@ def train() -> None:
         tracking.log_files(run_id, paths.BUNDLE, "bundle")
         tracking.log_figures(run_id, paths.FIGURES)
     with written_whole(paths.RUN) as partial:
-        partial.write_text(json.dumps({"run_id": run_id, "digest": digest}, indent=1) + "\n")
+        partial.write_text(digests.run_note(run_id, digest))
     stage.report("train", last)
 
 

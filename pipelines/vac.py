@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from ojala import bundle, head
 from ojala.cosmology import COSMOLOGY
 from ojala.derived import derived
+from ojala.heads import check_base
 from ojala.predict import Predictor
 from ojala.shards import Columns, as_table, column, columns_of, jpas_schema, read_table
 from ojala.vac import write_vac
@@ -24,6 +25,7 @@ def vac() -> None:
     Every head of models/heads adds its columns; one that needs retraining stops the stage.
     """
     opened = bundle.load(paths.BUNDLE)
+    _check_heads(opened.digest)
     heads = head.load_all(paths.HEADS, opened.digest)
     table = read_table(paths.JPAS)
     predicted = Predictor(opened, heads=heads).predict(table)
@@ -36,6 +38,19 @@ def vac() -> None:
     write_vac(paths.VAC, columns, _provenance(opened, heads), described)
     counts = {"rows": len(reason), "predicted": len(table), "rejected": len(rejects)}
     stage.report("vac", counts | _classes(predicted))
+
+
+def _check_heads(base: str) -> None:
+    """Raise ValueError for a head that does not fit the bundle, with both ways to go on."""
+    for place in head.places(paths.HEADS):
+        config = head.read_config(place)
+        try:
+            check_base(config.name, config.base, base)
+        except ValueError as error:
+            again = f"ojala finetune LABELS --quantity {config.quantity} --name {config.name}"
+            raise ValueError(
+                f"{place}: {error}; train it anew ({again}), or remove {place}"
+            ) from None
 
 
 def _keys(rejects: pa.Table) -> pa.Table:

@@ -163,6 +163,7 @@ def test_a_stage_depends_on_all_the_code_behind_it(stage):
 
 # Their commands are safe to run again: register looks into MLflow, tune is asked for by name.
 ALWAYS_RUN = {"register", "tune"}
+NOT_CACHED = {"cache": False}
 
 
 @pytest.mark.parametrize("stage", sorted(set(STAGES) - ALWAYS_RUN))
@@ -170,9 +171,16 @@ def test_a_stage_is_restored_when_a_parameter_is_put_back(stage):
     plain = [out for out in STAGES[stage]["outs"] if isinstance(out, dict)]
     uncached = [name for out in plain for name, how in out.items() if not how.get("cache", True)]
     assert not uncached, (
-        f"dvc.yaml: {stage} has {uncached} with cache: false among its outs, so DVC keeps no run of "
-        "it and runs it anew when a parameter is put back: cache it, or make it a metric or a plot"
+        f"dvc.yaml: {stage} has {uncached} with cache: false among its outs, so DVC keeps no run "
+        "of it and runs it anew when a parameter is put back: cache it, or make it a metric or plot"
     )
+
+
+def test_a_checkout_misses_nothing_before_the_first_search():
+    search = STAGES["tune"]
+    outs = [out for kind in ("outs", "metrics", "plots") for out in search.get(kind, ())]
+    cached = [out for out in outs if isinstance(out, str) or out[next(iter(out))] != NOT_CACHED]
+    assert not cached, f"search/dvc.yaml: dvc checkout fails without {cached}"
 
 
 def test_stages_read_only_declared_parameters():

@@ -160,6 +160,12 @@ def test_every_reader_gets_one_whole_version_while_it_moves_back_and_forth(versi
     assert set(read) == {"1", "2"}
 
 
+def test_without_a_model_there_is_nothing_to_go_back_to(project):
+    emptied()
+    with pytest.raises(ValueError, match="no model is registered; there is nothing to go back to"):
+        rollback.main(Namespace(reason=""))
+
+
 def test_there_is_one_step_back_and_no_other(versions):
     rollback.main(Namespace(reason="a bad night"))
     assert standing() == ("1", None)

@@ -39,6 +39,13 @@ stages:
     deps: [make.py]
     outs: [data/jpas, data/weights]
 """
+# Bytes that DVC keeps of a training and of its catalogue, made beside it.
+TRAIN = """
+  train:
+    cmd: mkdir -p models && cp -r made/ojala made/run.json models/ && cp -r made/vac data/
+    deps: [made]
+    outs: [models/ojala, models/run.json, data/vac]
+"""
 
 
 def command(*words):
@@ -74,16 +81,25 @@ def project(tmp_path_factory):
             tags={"digest": "d" * 64},
         )
         tracking.client().set_registered_model_alias("ojala", "champion", made.version)
-        yield {"run_id": run_id, "data": data, "version": str(made.version)}
+        found = {"run_id": run_id, "data": data, "version": str(made.version)}
+        made_of(found, run_id, "made/vac")
+        Path("dvc.yaml").write_text(STAGES + TRAIN)
+        command("dvc", "repro", "-q")
+        command("git", "add", "dvc.yaml", "dvc.lock", "made")
+        command("git", "commit", "-q", "-m", "the lock after the run")
+        yield found
 
 
-@pytest.fixture(scope="module")
-def catalogue(project):
+def made_of(project, run_id, place):
+    """A bundle, its run and a catalogue, as if the stages had made them in that run."""
+    Path("made/ojala").mkdir(parents=True, exist_ok=True)
+    Path("made/ojala/weights").write_text(run_id)
+    Path("made/run.json").write_text(digests.run_note(run_id, "d" * 64))
     provenance = dict.fromkeys(HEADER_KEYS, "-") | {
         "git_commit": digests.git_commit(),
         "model_name": "ojala",
         "model_version": project["version"],
-        "run_id": project["run_id"],
+        "run_id": run_id,
         "bundle_digest": "d" * 64,
         "heads": "",
         "mocks_digest": project["data"]["data/weights"],
@@ -91,7 +107,11 @@ def catalogue(project):
         "created": "2026-01-01T00:00:00+00:00",
     }
     columns = {"tile_id": TILES.astype(np.int32), "number": NUMBERS.astype(np.int32)}
-    write_vac("data/vac", columns, provenance)
+    write_vac(place, columns, provenance)
+
+
+@pytest.fixture(scope="module")
+def catalogue(project):
     return Path("data/vac")
 
 
@@ -126,13 +146,27 @@ def test_the_commands_bring_the_data_back(project, capsys):
     commands = [line.strip() for line in text.split("to bring it back:")[1].splitlines() if line]
     assert commands == [
         f"git checkout {digests.git_commit()}",
-        "dvc checkout data/jpas data/weights",
+        "dvc checkout data/jpas data/weights models/ojala",
     ]
     before = Path("data/jpas/part-00000.parquet").read_bytes()
-    shutil.rmtree("data/jpas")
+    for gone in ("data/jpas", "models/ojala"):
+        shutil.rmtree(gone)
     for line in commands:
         command(*line.split())
     assert Path("data/jpas/part-00000.parquet").read_bytes() == before
+    assert Path("models/ojala/weights").exists()
+
+
+def test_what_another_run_made_is_not_checked_out(project, catalogue, capsys):
+    """The lock holds the same data, and a catalogue and bundle of a training that came later."""
+    held = told(capsys, catalogue / "ojala_vac.fits").splitlines()
+    assert held[-1].endswith("dvc checkout data/jpas data/weights models/ojala data/vac")
+    made_of(project, "e" * 32, "other")
+    text = told(capsys, "other/ojala_vac.fits")
+    assert "dvc checkout" not in text
+    assert "does not hold this models/run.json, data/vac/ojala_vac.fits" in text
+    assert text.splitlines()[-2].startswith("    git checkout ")
+    assert text.splitlines()[-1].startswith("    dvc repro vac")
 
 
 def test_without_a_lock_in_the_commit_it_is_made_anew(project, capsys, monkeypatch):

@@ -1,5 +1,8 @@
 """Runs: what was trained, on which data, by which code, can be read back."""
 
+import subprocess
+from pathlib import Path
+
 import mlflow
 import pytest
 
@@ -73,3 +76,24 @@ def test_the_digest_of_inputs_follows_data_and_parameters():
     assert digests.inputs_digest({"data/weights": "aa"}, {"steps": 2, "rate": 1.0}) == first
     assert digests.inputs_digest({"data/weights": "bb"}, {"rate": 1.0, "steps": 2}) != first
     assert digests.inputs_digest({"data/weights": "aa"}, {"rate": 1.1, "steps": 2}) != first
+
+
+def test_only_what_a_run_does_not_write_itself_makes_a_commit_dirty(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("OJALA_GIT_COMMIT", raising=False)
+    written = ["reports/vac.json", "dvc.lock", "search/dvc.lock"]
+    others = ["ojala/train.py", "params.yaml", "dvc.yaml", "search/dvc.yaml"]
+    for name in written + others:
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_text("before")
+    author = ["-c", "user.name=astronomer", "-c", "user.email=a@example.org"]
+    for words in (["init", "-q"], ["add", "."], [*author, "commit", "-q", "-m", "all"]):
+        subprocess.run(["git", *words], check=True)
+    Path("reports/vac.json").unlink()
+    Path("dvc.lock").write_text("after")
+    Path("search/dvc.lock").write_text("after")
+    assert len(digests.git_commit()) == 40
+    for name in others:
+        Path(name).write_text("after")
+        assert digests.git_commit().endswith("-dirty"), name
+        Path(name).write_text("before")
