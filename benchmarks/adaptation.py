@@ -85,14 +85,20 @@ def trained(config: TrainConfig, cases: list[tuple[int, float]]) -> Iterator[dic
         }
 
 
-def measures(predictor: Predictor, name: str) -> dict[str, float]:
-    """MEASURES on a test set, as `evaluate` takes them from every observed token."""
+def measures(predictor: Predictor, name: str) -> dict[str, Any]:
+    """MEASURES on a test set, as `evaluate` takes them from every observed token.
+
+    "n" holds the number of sources behind each: all, or those of the class.
+    """
     config = params.section("evaluate", EvaluateConfig)
     truth = columns_of(read_table(paths.CROSSMATCH / f"{name}.parquet"))
     bright = brighter_than(truth, config.faint_limit)
     found = summary(predictor.predict(truth), truth, bright, config)
     measured = {label: reduce(getitem, path, found) for label, path in MEASURES.items()}
-    return measured | {"n": found["num_sources"]}
+    counted = {
+        label: reduce(getitem, path[:-1], found)["num_sources"] for label, path in MEASURES.items()
+    }
+    return measured | {"n": counted}
 
 
 def picture(runs: list[dict[str, Any]]) -> Figure:
@@ -113,7 +119,7 @@ def picture(runs: list[dict[str, Any]]) -> Figure:
         axis.set_xticks([0, 1], [*reversed(TITLES.values())])
         axis.set(xlim=(-0.3, 1.3), ylabel=label)
         num_seeds = len({run["seed"] for run in runs})
-        axis.set_title(f"{num_seeds} seeds, n = {runs[0]['test_real']['n']}", fontsize=9)
+        axis.set_title(f"{num_seeds} seeds, n = {runs[0]['test_real']['n'][label]:,}", fontsize=9)
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside right", frameon=False)
     return figure
 
