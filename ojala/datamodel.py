@@ -18,12 +18,23 @@ position are given. Names are the released catalogue's. Every prediction `X` has
 `X_ERR`. A quantity is answered for every source: read `CLASS` first, and of the stellar parameters
 only those of stars, say.
 
-Units are spelt as astropy reads them. FITS knows no dex: there `dex(solMass)` is `log(solMass)`.
+Units are spelt as astropy reads them. FITS knows no dex: such a column has no TUNIT there, and its
+comment (TCOMM) ends in `[dex(solMass)]`. Whole numbers are -1 where they are not known.
+
+`MORPHTYPE` is a code here. `ojala predict` and the Predictor take names as well: DEV (0), EXP (1),
+GGAL (2), PSF (3, GPSF too), REX (4), SER (5); -1, an empty cell or None is not known.
 
 Fine-tuned heads add columns of their own, each with its error ([heads](heads.md)): what they mean
 stands in the file, and its card `HEADS` says which heads they were.
 
 Made from the tables of the code by `python -m ojala.datamodel`; a test keeps it up to date.
+"""
+
+PROVENANCE = """## Provenance
+
+FITS cards of the table's header; the same entries are metadata of the Parquet file. What
+`ojala predict` writes has those that its bundle knows: in FITS and Parquet alike, in ECSV as meta,
+in VOTable as INFO; CSV has none.
 """
 
 
@@ -46,10 +57,7 @@ def page() -> str:
     cards = "".join(
         f"| {card} | `{name}` | {text} |\n" for name, (card, text) in HEADER_KEYS.items()
     )
-    parts.append(
-        "## Provenance\n\nFITS cards of the table's header; the same entries are metadata of the "
-        f"Parquet file.\n\n| card | Parquet | meaning |\n|---|---|---|\n{cards}"
-    )
+    parts.append(f"{PROVENANCE}\n| card | Parquet | meaning |\n|---|---|---|\n{cards}")
     return "\n".join(parts)
 
 

@@ -26,6 +26,7 @@ from ojala.metrics import bias, sigma_nmad
 from ojala.predict import Predictor
 from ojala.quantities import CLASSES
 from ojala.shards import column
+from ojala.units import check_unit
 from ojala.vac import is_described
 
 Array = NDArray[np.floating[Any]]
@@ -71,8 +72,11 @@ class Recipe:
     def settings(self, labels: Labels, opened: bundle.Bundle, dropout: float) -> HeadConfig:
         """The head's settings, but for the scale of its labels.
 
-        Raises ValueError as HeadConfig does, and for a column that the catalogue has already.
+        Raises ValueError as HeadConfig does, for a column that the catalogue has already, and for
+        a unit of ours that astropy does not know.
         """
+        if self.unit:
+            check_unit(self.unit)
         if is_described(self.quantity):
             raise ValueError(
                 f"{self.quantity} is a column of the catalogue: name the new quantity otherwise"

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from astropy.io.votable import from_table
+from astropy.io.votable.tree import Info
 from astropy.table import Column, Table
 
 from ojala.units import only_other_warnings, with_known_units, with_standard_units
@@ -72,10 +74,22 @@ def write_table_file(table: Table, path: Path) -> None:
         table[name] = _storable(table[name])
     try:
         with written_whole(path) as partial, only_other_warnings():
-            table.write(partial, format=file_format)
+            if file_format == "votable":
+                _write_votable(table, partial)
+            else:
+                table.write(partial, format=file_format)
     except (ValueError, TypeError) as error:
         said = " ".join(str(error).split())
         raise ValueError(f"{path}: this format cannot hold the table ({said})") from None
+
+
+def _write_votable(table: Table, path: Path) -> None:
+    """A VOTable with the text of the table's header as INFO, which astropy leaves out."""
+    document = from_table(table)
+    for name, text in table.meta.items():
+        if isinstance(text, str):
+            document.infos.append(Info(name=name, value=text))
+    document.to_xml(str(path))
 
 
 def _storable(column: Any) -> Any:

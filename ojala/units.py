@@ -1,8 +1,9 @@
-"""Units of logarithms, as astropy names them (dex) and as files of the standards do (log).
+"""Units of logarithms, as astropy names them (dex) and as files of the standards do.
 
-FITS 4.0 (Section 4.3.1) and VOUnits 1.0 (Section 2.9) know no dex, but the logarithm of a unit:
-dex(solMass) is log(solMass) there. A logarithm without a unit has no name in either; it is
-written as the text "dex", which VOUnits allows for an unknown unit in quotes.
+VOUnits 1.0 (Section 2.9) knows no dex, but the logarithm of a unit: dex(solMass) is log(solMass)
+there. A logarithm without a unit has no name in it; it is written as the text "dex", which VOUnits
+allows for an unknown unit in quotes. FITS 4.0 (Section 4.3.1) has log(solMass) as well, but astropy
+warns of it in every file: a FITS column of dex has no unit, its description ends in [dex(solMass)].
 """
 
 from __future__ import annotations
@@ -19,22 +20,41 @@ from astropy.table import Table
 from astropy.utils.exceptions import AstropyUserWarning
 
 LOG = re.compile(r"log\((.*)\)")
+DESCRIBED = re.compile(r"(.*?) ?\[(dex(?:\(.*\))?)\]")
 STANDARDS = {"fits": "fits", "votable": "vounit"}
 """Syntax of units by the format of a file, where it has one."""
 
 
 def standard_text(unit: str, standard: str = "fits") -> str:
-    """A unit in the syntax "fits" or "vounit"; one that astropy does not know stays as it is."""
+    """A unit in the syntax "fits" or "vounit"; one that astropy does not know stays as it is.
+
+    A logarithm in "fits" is "".
+    """
     with only_other_warnings():
         try:
             known = u.Unit(unit)
+            if standard == "fits" and (isinstance(known, u.DexUnit) or known == u.dex):
+                return ""
             if isinstance(known, u.DexUnit):
                 return f"log({known.physical_unit.to_string(standard)})"
-            if known == u.dex:
-                return "'dex'" if standard == "vounit" else "dex"
-            return str(known.to_string(standard))
+            return "'dex'" if known == u.dex else str(known.to_string(standard))
         except (ValueError, TypeError):
             return unit
+
+
+def described_for_fits(description: str, unit: str) -> str:
+    """The description of a FITS column, which tells the unit where the column itself cannot."""
+    untold = unit and not standard_text(unit)
+    return f"{description} [{unit}]".strip() if untold else description
+
+
+def check_unit(unit: str) -> None:
+    """Raise ValueError for a unit that astropy does not know, log(...) of one aside."""
+    if isinstance(_known(unit), u.UnrecognizedUnit):
+        raise ValueError(
+            f"{unit!r} is not a unit that astropy knows: expected such as 'Angstrom', "
+            "'dex(solMass)' or 'erg / (s cm2)'"
+        )
 
 
 def with_standard_units(table: Table, file_format: str) -> Table:
@@ -43,9 +63,12 @@ def with_standard_units(table: Table, file_format: str) -> Table:
         return table
     table = table.copy(copy_data=False)
     for name in table.colnames:
-        if "dex" in str(getattr(table[name], "unit", None)):
-            text = standard_text(str(table[name].unit), STANDARDS[file_format])
-            table[name].unit = u.UnrecognizedUnit(text)
+        unit = str(getattr(table[name], "unit", None))
+        if "dex" in unit:
+            text = standard_text(unit, STANDARDS[file_format])
+            if file_format == "fits":
+                table[name].description = described_for_fits(table[name].description or "", unit)
+            table[name].unit = u.UnrecognizedUnit(text) if text else None
     return table
 
 
@@ -53,6 +76,9 @@ def with_known_units(table: Table) -> Table:
     """A table that was read, its logarithms in the units of astropy."""
     for name in table.colnames:
         unit = str(getattr(table[name], "unit", None) or "")
+        told = DESCRIBED.fullmatch(getattr(table[name], "description", None) or "")
+        if told and not unit:
+            table[name].description, unit = told[1] or None, told[2]
         if "dex" in unit or LOG.fullmatch(unit):
             table[name].unit = _known(unit)
     return table

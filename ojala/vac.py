@@ -19,10 +19,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from astropy.io import fits
 from astropy.table import Table
+from numpy.typing import NDArray
 
 from ojala.bands import bands
-from ojala.shards import Columns
-from ojala.units import standard_text
+from ojala.quantities import MORPHTYPES, NO_CODE
+from ojala.shards import Columns, jpas_schema
+from ojala.units import described_for_fits, standard_text
 from ojala.writing import written_whole
 
 ERROR_SUFFIX = "_ERR"
@@ -76,7 +78,9 @@ def _described() -> dict[str, VacColumn]:
         name="MORPHTYPE",
         unit="",
         ucd="src.morph.type",
-        description="Legacy Surveys morphology code",
+        description="Legacy Surveys morphology: "
+        + ", ".join(f"{code} {name}" for code, name in enumerate(MORPHTYPES))
+        + f", {NO_CODE} not known",
     )
     return described
 
@@ -121,6 +125,7 @@ def write_vac(
     if unknown:
         raise ValueError(f"provenance entry {sorted(unknown)[0]!r} has no header card")
     described = [vac_column(name, extra) for name in columns]
+    columns = {name: _whole(name, values) for name, values in columns.items()}
     directory = Path(directory)
     with written_whole(directory / "ojala_vac.parquet") as partial:
         pq.write_table(_arrow(columns, described, provenance), partial, compression="zstd")
@@ -156,11 +161,26 @@ def _hdu(
     hdu = fits.BinTableHDU.from_columns(fits_columns, name="OJALA_VAC")
     for number, column in enumerate(described, start=1):
         hdu.header[f"TUCD{number}"] = column.ucd
-        hdu.header[f"TCOMM{number}"] = column.description
+        hdu.header[f"TCOMM{number}"] = described_for_fits(column.description, column.unit)
     for entry, value in provenance.items():
-        card, comment = HEADER_KEYS[entry]
-        hdu.header[card] = (str(value), comment)
+        keyword, comment = HEADER_KEYS[entry]
+        hdu.header[keyword] = (str(value), comment if _fits(str(value), comment) else "")
     return hdu
+
+
+def _fits(value: str, comment: str) -> bool:
+    """Whether a header card of 80 characters holds both; a value that is longer goes on below."""
+    return len(value) > 68 or len("KEYWORD = '' / ") + max(len(value), 8) + len(comment) <= 80
+
+
+def _whole(name: str, values: NDArray[Any]) -> NDArray[Any]:
+    """A column of whole numbers as such, -1 where missing; any other as it is."""
+    schema = jpas_schema()
+    whole = name in schema.names and pa.types.is_integer(schema.field(name).type)
+    if not whole or values.dtype.kind != "f":
+        return values
+    known = np.isfinite(values)
+    return np.where(known, values, NO_CODE).astype(schema.field(name).type.to_pandas_dtype())
 
 
 def _plain(values: Any) -> Any:

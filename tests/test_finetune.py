@@ -173,6 +173,7 @@ def spoil(project, fault):
         ("", ["--name", "BH mass"], "small letters"),
         ("", ["--quantity", "Z_QSO"], "Z_QSO"),
         ("", ["--quantity", "ra"], "ra is a column of the catalogue"),
+        ("", ["--unit", "parsecc"], "'parsecc' is not a unit that astropy knows"),
         ("", ["--steps", "0"], "num_steps is 0"),
         ("", ["--out", "data"], "data: holds something that is not a head"),
         ("", ["--out", "models/ojala"], "models/ojala: holds something that is not a head"),

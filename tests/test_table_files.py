@@ -1,6 +1,7 @@
 """Tables of any format: what is broken is one sentence with the file's name; units come back."""
 
 import gzip
+import re
 import warnings
 
 import numpy as np
@@ -10,7 +11,7 @@ from astropy.io import fits
 from astropy.table import Table
 
 from ojala.table_files import read_table_file, write_table_file
-from ojala.units import standard_text
+from ojala.units import check_unit, standard_text
 
 SUFFIXES = ("csv", "ecsv", "fits", "vot")
 UNITS = (
@@ -52,11 +53,28 @@ def test_values_come_back_and_so_do_units_without_a_warning(table, tmp_path, suf
 def test_a_file_holds_logarithms_as_its_standard_spells_them(table, tmp_path):
     write_table_file(table, tmp_path / "t.fits")
     header = fits.getheader(tmp_path / "t.fits", 1)
-    assert [header[f"TUNIT{i}"] for i in range(4, 7)] == ["dex", "log(solMass)", "log(cm s-2)"]
+    assert not [i for i in range(4, 8) if f"TUNIT{i}" in header]  # astropy would warn of any
+    assert "description: '[dex(cm / s2)]'" in " ".join(header["COMMENT"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        table.remove_column("c6")  # bananas
+        write_table_file(table, tmp_path / "t.fits")
+        Table.read(tmp_path / "t.fits")
     write_table_file(table, tmp_path / "t.vot")
     written = (tmp_path / "t.vot").read_text()
     assert "log(solMass.yr**-1)" in written and "&apos;dex&apos;" in written
-    assert standard_text("bananas") == "bananas"
+    assert standard_text("bananas") == "bananas" and standard_text("dex(solMass)") == ""
+
+
+@pytest.mark.parametrize("unit", [*UNITS[:-1], "log(solMass)", "log(cm s-2)", "'dex'", "mag(AB)"])
+def test_units_of_this_house_are_units(unit):
+    check_unit(unit)
+
+
+@pytest.mark.parametrize("unit", ["parsecc", "bananas", "dex(bananas)", "log(bananas)"])
+def test_what_is_no_unit_is_said(unit):
+    with pytest.raises(ValueError, match=re.escape(f"{unit!r} is not a unit that astropy knows")):
+        check_unit(unit)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

@@ -1,3 +1,4 @@
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -74,15 +75,39 @@ def test_a_column_that_is_not_the_catalogues_own_brings_its_meaning(tmp_path):
     columns = catalogue() | {"LOGMASS": np.arange(4.0), "LOGMASS_ERR": np.ones(4)}
     write_vac(tmp_path, columns, PROVENANCE, [mass])
     header = fits.getheader(tmp_path / "ojala_vac.fits", 1)
-    assert [header[f"{card}8"] for card in ("TUNIT", "TUCD", "TCOMM")] == [
-        "log(solMass)",
+    assert [header.get(f"{card}8") for card in ("TUNIT", "TUCD", "TCOMM")] == [
+        None,
         "phys.mass",
-        "virial",
+        "virial [dex(solMass)]",
     ]
     assert header["TUCD9"] == "stat.error;phys.mass"
-    assert header["TCOMM9"] == "1 sigma error of LOGMASS"
+    assert header["TCOMM9"] == "1 sigma error of LOGMASS [dex(solMass)]"
     redefined = VacColumn(name="ra", unit="rad", ucd="", description="mine")
     assert vac_column("ra", [redefined]).unit == "deg"
+
+
+def test_whole_numbers_stay_whole_where_some_are_missing(tmp_path):
+    counts = {"num_bands": np.array([54.0, 3.0, np.nan, 0.0]), "healpix": np.arange(4.0)}
+    write_vac(tmp_path, catalogue() | counts, PROVENANCE)
+    for table in (
+        Table.read(tmp_path / "ojala_vac.fits"),
+        pq.read_table(tmp_path / "ojala_vac.parquet").to_pandas(),
+    ):
+        assert table["num_bands"].tolist() == [54, 3, -1, 0]
+        assert table["num_bands"].dtype.kind == table["healpix"].dtype.kind == "i"
+
+
+def test_nobody_is_warned_when_the_catalogue_is_written_or_read(tmp_path):
+    names = [name for name in queries() if name != "SPECTYPE"]
+    columns = catalogue() | {name: np.zeros(4) for name in (*names, "LOGSFR_HA", "L_HALPHA_CORR")}
+    digests = dict.fromkeys(HEADER_KEYS, "4" * 64) | {"heads": f"bh {'4' * 64}, wd {'5' * 64}"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        write_vac(tmp_path, columns, digests | {"git_commit": "4" * 40 + "-dirty"})
+        Table.read(tmp_path / "ojala_vac.fits")
+    header = fits.getheader(tmp_path / "ojala_vac.fits", 1)
+    assert header["BUNDLE"] == "4" * 64 and header["HEADS"] == digests["heads"]
+    assert header.comments["GITSHA"] == "commit of the code"
 
 
 def test_the_data_model_page_is_what_the_tables_say():
