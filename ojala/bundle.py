@@ -71,6 +71,8 @@ def load(directory: str | Path) -> Bundle:
     missing, superfluous or of the wrong shape, and weights that are not finite.
     """
     directory = Path(directory)
+    if not directory.is_dir():
+        raise ValueError(f"{directory}: not a bundle, there is no such directory")
     for name in (WEIGHTS, CONFIG, SCALING, *VOCABULARY, PROVENANCE):
         if not (directory / name).is_file():
             raise ValueError(f"{directory}: not a bundle, {name} is missing")

@@ -16,11 +16,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from astropy.table import Column, MaskedColumn, Table
+from astropy.table import Column, Table
 from numpy.typing import NDArray
 
 from ojala.quantities import CLASSES
-from ojala.shards import Columns, column, read_table, shard_paths, spectype_codes
+from ojala.shards import Columns, column, numbers, read_table, shard_paths, spectype_codes
 from ojala.table_files import read_table_file
 
 KEYS = (("targetid", "survey", "program"), ("targetid",), ("tile_id", "number"))
@@ -238,11 +238,10 @@ def _numbers(table: Table, name: str, path: Path) -> NDArray[np.float64]:
     if values.ndim != 1:
         raise ValueError(f"{path}: column {name} holds several values in a row")
     try:
-        if isinstance(values, MaskedColumn):
-            values = values.astype(np.float64).filled(np.nan)
-        return np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ValueError(f"{path}: column {name} is not a column of numbers") from None
+        found = numbers(np.asarray(values), name)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    return np.where(np.ma.getmaskarray(np.ma.asarray(values)), np.nan, found)
 
 
 def _key(table: Table, name: str, path: Path) -> NDArray[Any]:

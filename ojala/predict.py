@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
+from ojala.bands import narrow_bands
 from ojala.batch import Context, full_context
 from ojala.bundle import Bundle
 from ojala.device import default_device, rows_per_batch
@@ -32,16 +33,23 @@ from ojala.shards import (
     CATEGORICAL,
     Columns,
     check_codes,
+    codes_of_names,
     column,
-    morphtype_codes,
-    spectype_codes,
+    numbers,
 )
 
 Array = NDArray[np.floating[Any]]
+NARROW = frozenset(band.token for band in narrow_bands())
 Catalogue: TypeAlias = Mapping[str, NDArray[Any]] | pa.Table | Photometry
 
 MAGNITUDES = (0.0, 40.0)
 """AB magnitudes lie between; 99 and -99, a survey's marks of a missing one, do not."""
+
+RATIOS = (0.01, 20.0)
+"""The median narrow-band ratio to i lies between; of single sources it is 0.15 ... 2.5."""
+
+ENOUGH_BANDS = 10
+"""Fewer bands may all lie where a red source has no light, and say nothing of the lower limit."""
 
 QUIET_ROWS = 20_000
 """Sources that are predicted without a progress bar."""
@@ -87,7 +95,8 @@ class Predictor:
 
         catalogue: columns with the released names (J0378, ..., MAG_i, MORPHTYPE), NaN where not
             observed; where J0378_ERR is given, a value with an error that is not positive is
-            missing. Other columns are ignored. MORPHTYPE and SPECTYPE may be names or codes.
+            missing. Other columns are ignored. MORPHTYPE and SPECTYPE may be names or codes;
+            None, "" and -1 are missing.
         queries: tokens of the vocabulary and names of heads, by default the 15 quantities and
             every head
         context: tokens that may be used, by default all observations; a quantity that is known
@@ -95,11 +104,13 @@ class Predictor:
         Returns <TOKEN> and <TOKEN>_ERR; for a head <QUANTITY> and <QUANTITY>_ERR; for SPECTYPE
         CLASS, P_GALAXY, P_STAR and P_QSO; for MORPHTYPE its name and P_DEV ... P_SER; with
         ``embeddings`` EMBEDDING, (num_sources, width).
-        Raises ValueError naming the column and row that is wrong, or a catalogue without i.
+        Raises ValueError naming the column and row (the first is 0) that is wrong, for a source
+        without a usable MAG_i, and for narrow bands that are not ratios to i.
         """
         asked = (*all_queries(), *self.heads) if queries is None else tuple(queries)
+        self.check_queries(asked)
         tokens = tuple(query for query in asked if query not in self.heads)
-        query_ids = torch.tensor([self._token_id(token) for token in tokens], device=self.device)
+        query_ids = torch.tensor([_token_id(token) for token in tokens], device=self.device)
         values = scaled_values(catalogue, self.bundle.scaling, context or observations())
         answers = self._in_batches(values, lambda given: self._answer(given, query_ids))
         columns: Columns = {}
@@ -118,13 +129,16 @@ class Predictor:
         (embeddings,) = self._in_batches(values, lambda given: (pooled(self._memory(given)),))
         return embeddings
 
-    def _token_id(self, query: str) -> int:
-        """Id of a query that is not a head."""
-        if self.heads and query not in vocabulary():
-            raise ValueError(
-                f"{query!r} is neither a token nor one of the heads {', '.join(self.heads)}"
-            )
-        return _token_id(query)
+    def check_queries(self, queries: Sequence[str]) -> None:
+        """Raise ValueError for the first query that is neither a token nor a head."""
+        for query in queries:
+            if query in self.heads:
+                continue
+            if self.heads and query not in vocabulary():
+                raise ValueError(
+                    f"{query!r} is neither a token nor one of the heads {', '.join(self.heads)}"
+                )
+            _token_id(query)
 
     def _memory(self, given: Context) -> Tensor:
         memory: Tensor = self.model.encode(given.ids, given.values)
@@ -179,7 +193,7 @@ def scaled_values(catalogue: Catalogue, scaling: Scaling, context: Sequence[str]
     """The catalogue as the network sees it, (num_sources, 76) float32, NaN where missing.
 
     Raises ValueError for an unknown token of ``context``, a catalogue without i, a magnitude that
-    is none, or a source without any token.
+    is none, narrow bands that are not ratios to i, or a source without any token.
     """
     columns = _columns(catalogue)
     if "MAG_i" in context and "MAG_i" not in columns:
@@ -192,16 +206,27 @@ def scaled_values(catalogue: Catalogue, scaling: Scaling, context: Sequence[str]
     if lengths <= {0}:
         raise ValueError("the catalogue has no sources")
     values = np.full((lengths.pop(), len(vocabulary())), np.nan, dtype=np.float32)
+    medians = []
     for token in context:
         index = _token_id(token) - 1
         if token in columns:
-            values[:, index] = _scaled_column(columns, token, scaling)
+            value = observed_column(columns, token)
+            values[:, index], _ = scaling.scale(token, value, np.zeros_like(value))
+            if token in NARROW and np.isfinite(value).any():
+                medians.append(float(np.nanmedian(np.abs(value))))
+    _check_ratios(medians)
     without = ~np.isfinite(values).any(axis=1)
     if "MAG_i" in context:
         without |= ~np.isfinite(values[:, vocabulary().index("MAG_i")])
     if without.any():
-        needed = "MAG_i" if "MAG_i" in context else "any token of the context"
-        raise ValueError(f"row {int(np.argmax(without))} of the catalogue has no {needed}")
+        needed = (
+            "MAG_i that is finite, and of positive error where it has one"
+            if "MAG_i" in context
+            else "token of the context"
+        )
+        raise ValueError(
+            f"row {int(np.argmax(without))} of the catalogue has no {needed} (rows count from 0)"
+        )
     return values
 
 
@@ -216,34 +241,53 @@ def _columns(catalogue: Catalogue) -> Mapping[str, NDArray[Any]]:
     return {name: np.asarray(catalogue[name]) for name in catalogue if name in wanted}
 
 
-def _scaled_column(
-    columns: Mapping[str, NDArray[Any]], token: str, scaling: Scaling
-) -> NDArray[np.floating[Any]]:
+def observed_column(columns: Mapping[str, NDArray[Any]], token: str) -> Array:
+    """Physical values, or codes, of one token, NaN where it is missing.
+
+    Raises ValueError naming the column, and the row (the first is 0) that is wrong.
+    """
     if np.ndim(columns[token]) != 1:
         raise ValueError(f"column {token} holds several values in a row")
     if token in CATEGORICAL:
         codes = _codes(columns[token], token)
         return np.where(codes == NO_CODE, np.nan, codes)
-    try:
-        value: Array = np.asarray(columns[token], dtype=np.float64)
-        error = columns.get(f"{token}_ERR")
-        error = None if error is None else np.asarray(error, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ValueError(f"column {token} is not a column of numbers") from None
+    value: Array = numbers(columns[token], token)
+    error = columns.get(f"{token}_ERR")
+    error = None if error is None else numbers(error, f"{token}_ERR")
     if IS_BAND[vocabulary().index(token)]:
         value = observed_values(value, error)
     if token.startswith("MAG_"):
         _check_magnitudes(value, token)
-    scaled, _ = scaling.scale(token, value, np.zeros_like(value))
-    return scaled
+    return value
 
 
 def _codes(column: NDArray[Any], token: str) -> NDArray[Any]:
+    """Codes of a column of names or of codes. Raises ValueError for one that is neither."""
     if column.dtype.kind in "OUS":
-        codes = morphtype_codes if token == "MORPHTYPE" else spectype_codes
-        return codes(column.astype(str).tolist())
+        return codes_of_names(column.tolist(), token)
+    if column.dtype.kind not in "iuf":
+        known = ", ".join(CATEGORICAL[token])
+        raise ValueError(
+            f"column {token} holds {column.dtype}, expected the names {known} or codes"
+        )
     check_codes(column, token)
     return column
+
+
+def _check_ratios(medians: Sequence[float]) -> None:
+    """Raise ValueError where the medians of narrow bands tell of fluxes that are not over i.
+
+    A median over sources and bands: a few odd ratios are as they may be.
+    """
+    if not medians:
+        return
+    middle = float(np.median(medians))
+    lowest = RATIOS[0] if len(medians) >= ENOUGH_BANDS else 0.0
+    if not lowest <= middle <= RATIOS[1]:
+        raise ValueError(
+            "narrow bands are ratios to f_lambda(i), of order 1, but their median is "
+            f"{middle:.3g}: divide f_lambda of each band by that of i"
+        )
 
 
 def _check_magnitudes(values: Array, token: str) -> None:
@@ -274,5 +318,7 @@ def _probabilities(name: str, categories: tuple[str, ...], probability: Array) -
 
 def _token_id(token: str) -> int:
     if token not in vocabulary():
-        raise ValueError(f"{token!r} is not a token: expected a band, MORPHTYPE or a quantity")
+        raise ValueError(
+            f"{token!r} is not a token: expected a band, MORPHTYPE, {', '.join(all_queries())}"
+        )
     return vocabulary().index(token) + 1

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,13 +15,13 @@ import pyarrow.parquet as pq
 from astropy import units as u
 from astropy.table import MaskedColumn, Table
 
-from ojala import bundle, head
+from ojala import __version__, bundle, head
 from ojala.derived import derived
-from ojala.predict import Predictor
+from ojala.predict import Predictor, observed_column
 from ojala.quantities import observations
-from ojala.shards import columns_of, read_table
+from ojala.shards import Columns, columns_of, numbers, read_table
 from ojala.table_files import read_table_file, table_format, write_table_file
-from ojala.vac import VacColumn, vac_column
+from ojala.vac import HEADER_KEYS, VacColumn, vac_column
 from ojala.writing import written_whole
 
 EXAMPLE = """\
@@ -26,8 +29,9 @@ Class, redshift and physical quantities of the sources of a catalogue.
 
 The catalogue holds whatever bands there are, named as the released mocks name them: J0378 ... J0910
 (flux density over that of the i band), MAG_i (needed), MAG_G, MAG_R, MAG_Z, MAG_W1, MAG_W2 (AB),
-MORPHTYPE; NaN or an empty cell is not observed. The answers stand beside its own columns. Line
-fluxes and luminosities need AUTO_iSDSS, the total i flux in 1e-19 erg/s/cm2/Angstrom.
+MORPHTYPE; NaN or an empty cell is not observed. The answers stand beside its own columns, and are
+empty for a source without MAG_i. Line fluxes and luminosities need AUTO_iSDSS, the total i flux in
+1e-19 erg/s/cm2/Angstrom.
 
 Example:
     ojala predict sources.fits --bundle models/ojala --out answers.parquet"""
@@ -42,27 +46,38 @@ def predicted(
     path: Path,
     predictor: Predictor,
     queries: list[str] | None = None,
-    extra: Sequence[VacColumn] = (),
+    heads: Sequence[head.Head] = (),
 ) -> Table:
     """The catalogue of ``path`` with the answers as further columns, row by row.
 
-    extra: what the answers of heads mean
-    Raises ValueError naming the file for one that cannot be read or lacks i, and for a column
-    that the catalogue already has.
+    heads: those of the predictor; the header of the table says what predicted (HEADER_KEYS)
+    A source without a usable MAG_i has empty answers, NaN or "", and a line on stderr says so.
+    Raises ValueError naming the file for one that cannot be read or where no source has i, and
+    for a column that the catalogue already has.
     """
     catalogue = read_catalogue(path)
     columns = {name: _plain(catalogue[name]) for name in catalogue.colnames if name in _USED}
     try:
-        answers = predictor.predict(columns, queries)
+        without = _without_i(columns)
+        answers = predictor.predict(_with_stand_in(columns, without), queries)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     if queries is None and "AUTO_iSDSS" in columns:
         answers |= derived(answers, columns["AUTO_iSDSS"])
+    if without.any():
+        for values in answers.values():
+            values[without] = "" if values.dtype.kind == "O" else np.nan
+        _say_without_i(path, without)
     for name, values in answers.items():
         if name in catalogue.colnames:
             raise ValueError(f"{path}: column {name} is there already: rename it to keep it")
         catalogue[name] = values.astype(str) if values.dtype.kind == "O" else values
-        _describe(catalogue, name, extra)
+        _describe(catalogue, name, [one.column for one in heads])
+    said = _origin(predictor.bundle, heads)
+    for entry, (card, _) in HEADER_KEYS.items():
+        catalogue.meta.pop(card, None)  # what the catalogue was made by before
+        if said.get(entry):
+            catalogue.meta[card] = said[entry]
     return catalogue
 
 
@@ -88,8 +103,9 @@ def write_catalogue(table: Table, path: Path) -> None:
         pa.field(name, array.type, metadata=_meaning(table[name]))
         for name, array in zip(table.colnames, arrays, strict=True)
     ]
+    said = {e: str(table.meta[card]) for e, (card, _) in HEADER_KEYS.items() if card in table.meta}
     with written_whole(path) as partial:
-        pq.write_table(pa.table(arrays, schema=pa.schema(fields)), partial)
+        pq.write_table(pa.table(arrays, schema=pa.schema(fields, metadata=said)), partial)
 
 
 def _arrow(column: MaskedColumn) -> pa.Array:
@@ -137,10 +153,49 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.heads and not heads:
         raise ValueError(f"{arguments.heads}: no heads here; ojala finetune makes one")
     predictor = Predictor(opened, heads=heads)
-    queries = arguments.queries.split(",") if arguments.queries else None
-    table = predicted(arguments.catalogue, predictor, queries, [one.column for one in heads])
+    queries = (
+        [query.strip() for query in arguments.queries.split(",")] if arguments.queries else None
+    )
+    predictor.check_queries(queries or [])
+    table = predicted(arguments.catalogue, predictor, queries, heads)
     write_catalogue(table, arguments.out)
     print(f"{arguments.out}: {len(table)} sources")
+
+
+def _without_i(columns: Columns) -> np.ndarray:
+    """True for sources without a usable MAG_i; where none has one the Predictor says so."""
+    if "MAG_i" not in columns:
+        return np.zeros(0, dtype=bool)
+    without = np.isnan(observed_column(columns, "MAG_i"))
+    return without & ~without.all()
+
+
+def _with_stand_in(columns: Columns, without: np.ndarray) -> Columns:
+    """Columns with some MAG_i for each source: rows keep the numbers that errors name them by."""
+    given = {"MAG_i": 20.0, "MAG_i_ERR": 1.0} if without.any() else {}
+    for name in given.keys() & columns.keys():
+        columns = columns | {name: np.where(without, given[name], numbers(columns[name], name))}
+    return columns
+
+
+def _say_without_i(path: Path, without: np.ndarray) -> None:
+    print(
+        f"{path}: {without.sum()} of {len(without)} sources have no usable MAG_i and no answers, "
+        f"the first in row {np.argmax(without) + 1} (rows count from 1)",
+        file=sys.stderr,
+    )
+
+
+def _origin(opened: bundle.Bundle, heads: Sequence[head.Head]) -> dict[str, str]:
+    """Entries of HEADER_KEYS that tell what predicted; the bundle may lack some."""
+    made: dict[str, Any] = opened.provenance
+    names = ("git_commit", "run_id", "params_digest", "data_source")
+    return {name: str(made[name]) for name in names if made.get(name)} | {
+        "ojala_version": __version__,
+        "bundle_digest": opened.digest,
+        "heads": ", ".join(f"{one.name} {one.digest}" for one in heads),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
 
 
 def _plain(column: MaskedColumn) -> np.ndarray:
@@ -151,7 +206,7 @@ def _plain(column: MaskedColumn) -> np.ndarray:
         empty = empty | np.array([value is None for value in values], dtype=bool)
     if empty.all():
         return np.full(values.shape, np.nan)
-    if values.dtype.kind in "SUO":
+    if values.dtype.kind in "SUO" or (values.dtype.kind == "b" and empty.any()):
         text = np.array([v.decode() if isinstance(v, bytes) else str(v) for v in values], object)
         return np.where(empty, "", text)
     return np.where(empty, np.nan, values) if empty.any() else values

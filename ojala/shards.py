@@ -183,8 +183,10 @@ def read_table(path: str | Path, columns: Sequence[str] | None = None) -> pa.Tab
     except pa.ArrowException as error:
         raise ValueError(f"{path}: its shards do not have the same columns ({error})") from None
     for token in set(table.column_names) & set(CATEGORICAL):
+        codes = column(table, token)
         try:
-            check_codes(column(table, token), token)
+            if codes.dtype.kind in "iuf":  # names are for who asked for the table
+                check_codes(codes, token)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
     return table
@@ -228,10 +230,51 @@ def _codes(names: Sequence[str], categories: Sequence[str]) -> NDArray[np.int8]:
     return np.array([code.get(str(name).strip(), NO_CODE) for name in names], dtype=np.int8)
 
 
+def codes_of_names(names: Sequence[Any], token: str) -> NDArray[np.int8]:
+    """Codes of the names of a token's categories, -1 where blank or None.
+
+    Raises ValueError naming the row (the first is 0) of a name that is none of them.
+    """
+    said = [_stripped(name) for name in names]
+    codes = (morphtype_codes if token == "MORPHTYPE" else spectype_codes)(said)
+    for row, (name, code) in enumerate(zip(said, codes, strict=True)):
+        if name and code == NO_CODE:
+            known = ", ".join(CATEGORICAL[token])
+            raise ValueError(
+                f"column {token}, row {row}: {name!r} is not one of {known}; missing is blank"
+            )
+    return codes
+
+
+def numbers(values: NDArray[Any], name: str) -> NDArray[np.float64]:
+    """A column as numbers, NaN where blank or None.
+
+    Raises ValueError naming the row (the first is 0) of what is not a number.
+    """
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        found = np.full(len(values), np.nan)
+    for row, value in enumerate(np.asarray(values).tolist()):
+        text = _stripped(value)
+        try:
+            found[row] = float(text or "nan")
+        except ValueError:
+            raise ValueError(f"column {name}, row {row}: {text!r} is not a number") from None
+    return found
+
+
+def _stripped(value: Any) -> str:
+    """A cell as text, "" where it is None or NaN."""
+    if value is None or value != value:
+        return ""
+    return (value.decode(errors="replace") if isinstance(value, bytes) else str(value)).strip()
+
+
 def check_codes(codes: NDArray[Any], token: str) -> None:
     """Raise ValueError naming the row of a code that is none of the token's categories."""
     known = len(CATEGORICAL[token])
-    wrong = (codes < NO_CODE) | (codes >= known)
+    wrong = (codes < NO_CODE) | (codes >= known) | ((codes != np.trunc(codes)) & (codes == codes))
     if np.any(wrong):
         row = int(np.argmax(wrong))
         raise ValueError(

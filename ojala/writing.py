@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -15,15 +16,24 @@ def written_whole(path: str | Path) -> Iterator[Path]:
 
     On an exception the temporary file (or directory) is removed and ``path`` is left as it was.
     The temporary name keeps the suffix, since writers choose a format by it.
+    Raises OSError naming ``path`` where it cannot be written.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{os.getpid()}.partial.{path.name}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
         if partial.is_dir() and path.is_dir():
             shutil.rmtree(path)
         os.replace(partial, path)
+    except OSError as error:
+        places = {str(place) for place in (path.parent, *path.parent.parents)}
+        if partial.name not in str(error) and str(error.filename) not in places:
+            raise
+        # Where a directory should be made, a file stands in its way.
+        number = errno.ENOTDIR if isinstance(error, FileExistsError) else error.errno
+        reason = os.strerror(number) if number else "the place is not writable"
+        raise OSError(f"{path}: cannot be written ({reason})") from error
     finally:
         if partial.is_dir():
             shutil.rmtree(partial)

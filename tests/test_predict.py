@@ -6,6 +6,7 @@ import pytest
 from toy_model import UNDROPPED, toy_model
 from toy_sky import toy_table
 
+from ojala.bands import narrow_bands
 from ojala.batch import MaskingConfig
 from ojala.bundle import Bundle
 from ojala.photometry import Photometry
@@ -142,6 +143,49 @@ def test_types_may_be_names_or_codes(predictor, sky):
     assert_same(predictor.predict(columns), predictor.predict(columns | {"MORPHTYPE": names}))
 
 
+@pytest.mark.parametrize("blank", [None, "", "  ", np.nan])
+def test_a_blank_type_is_missing(predictor, sky, blank):
+    columns = columns_of(sky)
+    names = np.array([blank] * 60, dtype=object)
+    unknown = columns | {"MORPHTYPE": np.full(60, -1)}
+    assert_same(predictor.predict(unknown), predictor.predict(columns | {"MORPHTYPE": names}))
+
+
+@pytest.mark.parametrize(
+    ("types", "said"),
+    [
+        (["PSF", "", "SPIRAL"] * 20, "row 2: 'SPIRAL' is not one of DEV, EXP, GGAL, PSF, REX, SER"),
+        ([True, False] * 30, "column MORPHTYPE holds bool, expected the names DEV, EXP"),
+        ([3.0, 2.5] * 30, "column MORPHTYPE, row 1: code 2.5 is not one of -1 ... 5"),
+    ],
+)
+def test_a_type_that_is_none_is_an_error(predictor, sky, types, said):
+    with pytest.raises(ValueError, match=said):
+        predictor.predict(columns_of(sky) | {"MORPHTYPE": np.array(types)})
+
+
+def scaled_bands(sky, factor):
+    columns = columns_of(sky)
+    return columns | {band.token: columns[band.token] * factor for band in narrow_bands()}
+
+
+@pytest.mark.parametrize("factor", [1e3, 1e-3, 1e-17, -1e3])
+@pytest.mark.parametrize("num_sources", [1, 60])
+def test_fluxes_that_are_not_over_that_of_i_are_an_error(predictor, sky, factor, num_sources):
+    fluxes = pa.table(scaled_bands(sky, factor)).slice(0, num_sources)
+    with pytest.raises(ValueError, match=r"narrow bands are ratios to f_lambda\(i\), of order"):
+        predictor.predict(fluxes)
+
+
+def test_odd_ratios_of_a_few_sources_are_as_they_may_be(predictor, sky):
+    columns = columns_of(sky)
+    for band in narrow_bands():
+        columns[band.token] = np.where(np.arange(60) < 20, 100, columns[band.token])
+    assert len(predictor.predict(columns, ["SPECTYPE"])["CLASS"]) == 60
+    blue = {"MAG_i": np.array([20.0]), "J0378": np.array([0.0]), "J0390": np.array([-0.004])}
+    assert len(predictor.predict(blue, ["SPECTYPE"])["CLASS"]) == 1
+
+
 def test_a_band_with_a_bad_error_is_missing(predictor, sky):
     columns = columns_of(sky)
     blank = columns | {"J0660": np.full(60, np.nan)}
@@ -203,6 +247,8 @@ def replaced(sky, name, row, value):
         ("MAG_i", np.nan, "row 4 of the catalogue has no MAG_i"),
         ("MAG_W1", 99.0, "column MAG_W1, row 4: 99 is not an AB magnitude"),
         ("MORPHTYPE", 9, "column MORPHTYPE, row 4: code 9"),
+        ("MAG_i", np.inf, "row 4 of the catalogue has no MAG_i that is finite"),
+        ("MAG_i_ERR", 0.0, "of positive error where it has one .rows count from 0."),
     ],
 )
 def test_a_wrong_value_is_named(predictor, sky, name, value, message):
@@ -215,7 +261,8 @@ def test_other_mistakes_are_sentences(predictor, sky):
         predictor.predict(sky, ["Z_PHOT"])
     with pytest.raises(ValueError, match="no sources"):
         predictor.predict(sky.slice(0, 0))
-    with pytest.raises(ValueError, match="J0660 is not a column of numbers"):
-        predictor.predict(columns_of(sky) | {"J0660": np.array(["x"] * 60)})
+    with pytest.raises(ValueError, match="column J0660, row 2: 'x' is not a number"):
+        text = np.array(["0.9", "", "x", "y"] * 15)
+        predictor.predict(columns_of(sky) | {"J0660": text})
     with pytest.raises(ValueError, match="no column MAG_i"):
         predictor.predict(pa.table({"J0660": [1.0]}))

@@ -18,11 +18,14 @@ from ojala.model.ojala import Ojala
 from ojala.model.presets import preset
 from ojala.predict import Predictor
 from ojala.prediction import read_catalogue
+from ojala.provenance import of_catalogue
 from ojala.resident import measured_scaling
 from ojala.shards import columns_of
 from ojala.table_files import FORMATS
 
 NAMES = ["targetid", "MAG_i", "MAG_G", "J0500", "J0660", "J0660_ERR", "J0820", "MORPHTYPE"]
+
+MADE = {"git_commit": "abc", "data_source": "simulated"}
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +33,7 @@ def model(tmp_path_factory):
     directory = tmp_path_factory.mktemp("models") / "ojala"
     torch.manual_seed(0)
     scaling = measured_scaling(toy_table(300))
-    bundle.save(directory, Ojala(preset("demo")).eval(), scaling, {})
+    bundle.save(directory, Ojala(preset("demo")).eval(), scaling, MADE)
     return directory
 
 
@@ -75,6 +78,55 @@ def test_chosen_queries_and_line_fluxes(model, sky, tmp_path):
     assert read_catalogue(out)["FLUX_HALPHA"].unit == "erg / (s cm2)"
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".fits", ".parquet"])
+def test_sources_without_i_are_answered_with_nothing(model, sky, tmp_path, capsys, suffix):
+    path, out = tmp_path / f"in{suffix}", tmp_path / f"out{suffix}"
+    some = sky.copy()
+    some["MAG_i"][[2, 7]] = np.nan, np.inf
+    some["MAG_i_ERR"] = 0.1
+    some["MAG_i_ERR"][9] = 0.0
+    if suffix == ".parquet":
+        some.to_pandas().to_parquet(path)
+    else:
+        some.write(path)
+    arguments = ["predict", str(path), "--bundle", str(model), "--out", str(out)]
+    assert main([*arguments, "--queries", "SPECTYPE, Z_GAL"]) == 0
+    said = f"{path}: 3 of 20 sources have no usable MAG_i and no answers, the first in row 3 ("
+    assert capsys.readouterr().err.startswith(said)
+    answers = read_catalogue(out)
+    assert answers["targetid"].tolist() == list(range(20))
+    with_i = np.setdiff1d(np.arange(20), [2, 7, 9])
+    expected = Predictor(bundle.load(model)).predict({n: np.asarray(sky[n])[with_i] for n in NAMES})
+    z_gal = np.ma.filled(np.ma.asarray(answers["Z_GAL"]).astype(float), np.nan)
+    assert np.isnan(z_gal[[2, 7, 9]]).all()
+    assert np.allclose(z_gal[with_i], expected["Z_GAL"], rtol=1e-5)
+    empty = np.ma.filled(np.ma.asarray(answers["CLASS"]), "")[[2, 7, 9]]
+    assert [str(name) for name in empty] == ["", "", ""]
+
+
+@pytest.mark.parametrize("suffix", ["fits", "parquet"])
+def test_the_header_says_which_bundle_predicted(model, sky, tmp_path, suffix):
+    path, out = tmp_path / "in.fits", tmp_path / f"out.{suffix}"
+    earlier = sky.copy()
+    earlier.meta |= {"BUNDLE": "another", "RUNID": "another"}
+    earlier.write(path)
+    assert main(["predict", str(path), "--bundle", str(model), "--out", str(out)]) == 0
+    found = of_catalogue(out)
+    assert found["bundle_digest"] == bundle.digest(model)
+    assert found["git_commit"] == "abc" and found["data_source"] == "simulated"
+    assert "run_id" not in found
+
+
+def test_a_votable_and_an_ecsv_say_it_too_and_csv_is_plain(model, sky, tmp_path):
+    sky.write(tmp_path / "in.csv")
+    digest = bundle.digest(model)
+    for suffix, there in {"vot": True, "ecsv": True, "csv": False}.items():
+        out = tmp_path / f"out.{suffix}"
+        asked = [str(tmp_path / "in.csv"), "--bundle", str(model), "--out", str(out)]
+        assert main(["predict", *asked]) == 0
+        assert (digest in out.read_text()) == there
+
+
 def refused(arguments, capsys, *words):
     assert main(["predict", *map(str, arguments)]) == 1
     error = capsys.readouterr().err
@@ -87,9 +139,12 @@ def refused(arguments, capsys, *words):
     ("columns", "said"),
     [
         ({"MAG_i": []}, "the catalogue has no sources"),
-        ({"MAG_i": ["a", "b"]}, "column MAG_i is not a column of numbers"),
-        ({"MAG_i": [[20.0, 21.0], [19.0]]}, "column MAG_i is not a column of numbers"),
-        ({"MAG_i": [20.0, None]}, "row 1 of the catalogue has no MAG_i"),
+        ({"MAG_i": ["a", "b"]}, "column MAG_i, row 0: 'a' is not a number"),
+        ({"MAG_i": [[20.0, 21.0], [19.0]]}, "column MAG_i, row 0: '[20. 21.]' is not a number"),
+        ({"MAG_i": [None, None]}, "row 0 of the catalogue has no MAG_i"),
+        ({"MAG_i": [None, 20.0], "MORPHTYPE": ["PSF", "SPIRAL"]}, "column MORPHTYPE, row 1: 'SPI"),
+        ({"MAG_i": [20.0, 20.0], "MORPHTYPE": [True, None]}, "column MORPHTYPE, row 0: 'True'"),
+        ({"MAG_i": [20.0], "MORPHTYPE": [True]}, "column MORPHTYPE holds bool, expected"),
         ({"MAG_i": [20.0, 99.0]}, "column MAG_i, row 1: 99 is not an AB magnitude"),
         ({"MAG_i": [20.0], "J0500": [None]}, None),
         ({"MAG_i": [20], "night": [date(2026, 1, 1)], "seen": [True]}, None),
@@ -125,6 +180,8 @@ def test_answers_have_units_and_no_warning_is_shown(model, sky, tmp_path, suffix
         warnings.simplefilter("error")
         assert main(["predict", str(path), "--bundle", str(model), "--out", str(out)]) == 0
         answers = read_catalogue(out)
+        if suffix == "fits":
+            Table.read(out)
     units = {name: str(answers[name].unit) for name in ("LOGM", "LOGSFR", "FEH", "TEFF_ERR")}
     assert units == {
         "LOGM": "dex(solMass)",
@@ -178,5 +235,12 @@ def test_bad_catalogues_are_one_sentence_and_nothing_is_written(model, sky, tmp_
     good = tmp_path / "good.csv"
     sky.write(good)
     refused([good, "--bundle", tmp_path, "--out", out], capsys, "not a bundle")
+    none = tmp_path / "none"
+    refused([good, "--bundle", none, "--out", out], capsys, f"{none}: not a bundle, there is no")
+    refused([good, *asked, "--queries", "Z_GAL,Z_PHOT"], capsys, "predict: 'Z_PHOT' is not a token")
+    for place in (good / "out.csv", good / "deep/out.fits"):
+        refused([good, *asked[:3], place], capsys, f"{place}: cannot be written (Not a directory)")
+    (tmp_path / "full.fits").mkdir()
+    refused([good, *asked[:3], tmp_path / "full.fits"], capsys, "full.fits: cannot be written (Is ")
     refused([good, "--bundle", model, "--out", tmp_path / "x.txt"], capsys, "x.txt")
     assert not out.exists()
