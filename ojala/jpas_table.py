@@ -166,12 +166,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> None:
     """Make the J-PAS table: ``ojala jpas DUAL --legacy SWEEP --out FILE``."""
+    out, most = arguments.out, len(narrow_bands())
+    if out.suffix not in ("", ".parquet") and not out.is_dir():
+        raise ValueError(f"--out is {out}, expected a file *.parquet or a directory of shards")
+    if not 1 <= arguments.min_bands <= most:
+        raise ValueError(f"--min-bands is {arguments.min_bands}, expected 1 ... {most}")
     rejects = Rejects()
     blocks = table(arguments.dual, arguments.legacy, rejects, min_bands=arguments.min_bands)
-    num_rows = write(_with_progress(blocks, count_rows(arguments.dual), rejects), arguments.out)
-    rejects_path = arguments.rejects or _beside(arguments.out)
+    num_rows = write(_with_progress(blocks, count_rows(arguments.dual), rejects), out)
+    rejects_path = arguments.rejects or _beside(out)
     rejects.write(rejects_path)
-    print(f"{num_rows} sources in {arguments.out}, {len(rejects)} set aside in {rejects_path}")
+    print(f"{num_rows} sources in {out}, {len(rejects)} set aside in {rejects_path}")
     for reason, count in rejects.counts().items():
         print(f"{count:12d} {reason}")
 

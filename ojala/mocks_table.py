@@ -115,6 +115,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> None:
     """Make the mocks: ``ojala mocks DIR --out FILE``."""
     out: Path = arguments.out
+    if out.suffix not in ("", ".parquet") and not out.is_dir():
+        raise ValueError(f"--out is {out}, expected a file *.parquet or a directory of shards")
+    if arguments.workers < 1:
+        raise ValueError(f"--workers is {arguments.workers}, expected 1 or more")
     rejects_path = arguments.rejects or out.with_name(f"{out.stem}_rejects.parquet")
     config = MocksConfig(responses=arguments.responses, num_workers=arguments.workers)
     summary = write(arguments.directory, out, rejects_path, config)

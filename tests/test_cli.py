@@ -118,6 +118,28 @@ def test_a_fault_is_one_sentence_and_leaves_nothing_behind(tmp_path, capsys, fau
     assert listing(out) == []
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--out", "x.csv"], "--out is x.csv, expected a file *.parquet or a directory of shards"),
+        (["--out", "x.parquet", "--workers", "0"], "--workers is 0, expected 1 or more"),
+    ],
+)
+def test_an_option_of_mocks_without_sense_is_said(tmp_path, capsys, monkeypatch, options, said):
+    write_pair(tmp_path / "desi", [1, 2])
+    monkeypatch.chdir(tmp_path)
+    assert main(["mocks", "desi", *options]) == 1
+    assert capsys.readouterr().err.strip() == f"ojala mocks: {said}"
+    assert listing(tmp_path) == ["desi"]
+
+
+def test_downloads_without_workers_are_said(tmp_path, capsys):
+    words = ["fetch-desi", "--healpix", "27247", "--out", str(tmp_path / "desi"), "--workers", "0"]
+    assert main(words) == 1
+    assert "--workers is 0, expected 1 or more" in capsys.readouterr().err
+    assert listing(tmp_path) == []
+
+
 def test_an_empty_or_absent_directory_is_said(tmp_path, capsys):
     for directory, said in ((tmp_path, "no DESI coadds"), (tmp_path / "none", "no such directory")):
         assert main(["mocks", str(directory), "--out", str(tmp_path / "m.parquet")]) == 1

@@ -165,6 +165,35 @@ def test_the_command_writes_table_and_rejects(
     assert "9 sources" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--out", "x.csv"], r"^--out is .*x.csv, expected a file \*.parquet or a directory"),
+        (["--out", "x.parquet", "--min-bands", "60"], "^--min-bands is 60, expected 1 ... 54$"),
+        (["--out", "x.parquet", "--min-bands", "0"], "^--min-bands is 0, expected 1 ... 54$"),
+    ],
+)
+def test_options_without_sense_are_one_sentence(
+    dual: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    said: str,
+):
+    monkeypatch.chdir(tmp_path)
+    before = set(tmp_path.iterdir())
+    with pytest.raises(ValueError, match=said):
+        run(str(dual), *words)
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_text_that_is_called_fits_is_told(tmp_path: Path):
+    text = tmp_path / "dual.fits"
+    text.write_text("tile_id,number\n1,2\n")
+    with pytest.raises(ValueError, match=r"dual.fits: not a FITS file"):
+        run(str(text), "--out", str(tmp_path / "table.parquet"))
+
+
 def test_the_command_leaves_nothing_behind_a_bad_table(dual: Path, tmp_path: Path):
     bad = tmp_path / "bad.fits"
     bad.write_bytes(dual.read_bytes()[:6000])

@@ -28,6 +28,9 @@ from ojala.surveys.cells import number, rectangle
 SUFFIXES = (".fits", ".fit", ".fits.gz", ".vot", ".vot.gz", ".xml", ".csv", ".csv.gz", ".parquet")
 """Files of a directory that are taken for catalogues."""
 
+FITS_SUFFIXES = (".fits", ".fit", ".fits.gz", ".fit.gz")
+"""Files that are not read as CSV, whatever they hold."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Catalogue:
@@ -149,6 +152,8 @@ def open_catalogue(path: str | Path) -> Catalogue:
             return _open_parquet(path)
         if head.lstrip().startswith(b"<") and b"VOTABLE" in head.upper():
             return _open_votable(path)
+        if path.name.lower().endswith(FITS_SUFFIXES):
+            raise ValueError(f"{path}: not a FITS file, expected it to begin with SIMPLE")
         return _open_csv(path)
     except _UNREADABLE as error:
         raise ValueError(f"{path}: {_unreadable(error)}") from None

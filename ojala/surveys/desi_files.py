@@ -38,6 +38,8 @@ Files that are there already are left alone; a download that stopped goes on whe
 
 def main(arguments: argparse.Namespace) -> None:
     """Download the DESI files of sky pixels: ``ojala fetch-desi --healpix 27247 --out DIR``."""
+    if arguments.workers < 1:
+        raise ValueError(f"--workers is {arguments.workers}, expected 1 or more")
     healpix = list(arguments.healpix)
     if arguments.healpix_of:
         healpix += np.unique(

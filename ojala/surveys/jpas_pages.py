@@ -194,7 +194,7 @@ def main(arguments: argparse.Namespace) -> None:
         password=password,
         mode=arguments.mode,
     )
-    archive.connect()
+    archive.reach()
     num_sources = fetch(
         archive,
         arguments.out,

@@ -66,6 +66,20 @@ class Archive:
             answer.raise_for_status()
         self._service = pyvo.dal.TAPService(self.url, session=session)
 
+    def reach(self) -> None:
+        """Connect for the first time: a network that is not there is told at once.
+
+        Raises ValueError naming the address that does not answer, and as ``connect`` does.
+        """
+        address, patience = self.login_url or self.url, PATIENCE[0]
+        try:
+            requests.head(address, timeout=patience)
+        except requests.RequestException as error:
+            silent = isinstance(error, requests.Timeout)
+            reason = f"no answer within {patience:.0f} s" if silent else "cannot be reached"
+            raise ValueError(f"{address}: {reason}, check the address and the network") from None
+        self.connect()
+
     def query(self, adql: str) -> Table:
         """The rows of a query.
 

@@ -1,6 +1,8 @@
 import argparse
 import json
 import re
+import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from astropy.table import Table
 from local_archive import serving
 from tap_archive import NAME, PASSWORD, TapArchive
 
-from ojala.surveys import jpas_pages
+from ojala.surveys import jpas_pages, tap
 from ojala.surveys.jpas import FILTERS, read_dual, write_dual
 from ojala.surveys.jpas_pages import Page, fetch, pages_of
 from ojala.surveys.tap import LOGIN_NAME, LOGIN_PASSWORD, Archive, credentials
@@ -177,6 +179,26 @@ def test_the_command_fetches(
     kept = "".join(path.read_text() for path in tmp_path.glob("pages/*.json"))
     assert PASSWORD not in kept
     assert json.loads(kept)["request"]["table"] == "jpas.MagABDualObj"
+
+
+def test_an_archive_that_is_not_there_is_told_at_once(tmp_path: Path):
+    parser = argparse.ArgumentParser()
+    jpas_pages.add_arguments(parser)
+    nowhere = "http://127.0.0.1:1/tap"
+    words = ["--out", str(tmp_path / "pages"), "--no-login", "--url", nowhere]
+    begun = time.monotonic()
+    with pytest.raises(ValueError, match=rf"^{nowhere}: cannot be reached, check the address"):
+        jpas_pages.main(parser.parse_args(words))
+    assert time.monotonic() - begun < 10
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_archive_that_is_silent_is_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(tap, "PATIENCE", (0.2, 600.0))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/tap"
+        with pytest.raises(ValueError, match=rf"^{url}: no answer within"):
+            Archive(url=url, login_url=None).reach()
 
 
 def test_names_of_pages_sort_as_pages_do():
