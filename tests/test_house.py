@@ -215,6 +215,14 @@ def test_what_the_library_imports_is_declared():
     assert needed - {"ojala"} <= declared
 
 
+def test_an_editable_install_is_found_from_the_directory_above_a_clone():
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    assert tools["distutils"]["editable_wheel"]["mode"] == "compat", (
+        "pyproject.toml: with setuptools' finder Python takes a clone called ojala for a namespace "
+        "package when it starts in the directory above"
+    )
+
+
 def test_no_traces_of_a_machine():
     traces = re.compile(
         r"/(work|root|home)/[a-z]|/opt/(wheels|pypi)|\b[\w.-]*(index-url|find-links)\b|pypi\.org/simple"
