@@ -80,7 +80,8 @@ def main(arguments: argparse.Namespace) -> None:
 def _of(what: str, row: int | None) -> tuple[Link, Recipe]:
     """The chain behind what somebody names."""
     if Path(what).is_file():
-        return of_vac(Path(what), row)
+        is_vac = "model_name" in of_catalogue(what)
+        return of_vac(Path(what), row) if is_vac else of_answers(Path(what), row)
     if row is not None:
         raise ValueError(f"{what}: only a catalogue has rows, and there is no such file")
     if Path(what).suffix in (".fits", ".parquet"):
@@ -88,6 +89,20 @@ def _of(what: str, row: int | None) -> tuple[Link, Recipe]:
     if re.fullmatch(r"[0-9a-f]{32}", what):
         return of_run(what)
     return of_version(registry.find(what))
+
+
+def of_answers(path: Path, row: int | None = None) -> tuple[Link, Recipe]:
+    """The chain behind answers of ``ojala predict``: the version of the bundle in their header."""
+    if row is not None:
+        raise ValueError(f"{path}: answers of ojala predict, whose rows are those of its input")
+    header = of_catalogue(path)
+    version = registry.registered(header["bundle_digest"])
+    if version is None:
+        raise ValueError(
+            f"{path}: no version in this registry is of its bundle {header['bundle_digest']}"
+        )
+    behind, recipe = of_version(version)
+    return Link(text=f"{path}: answers of {header['created']}", origins=[behind]), recipe
 
 
 def of_vac(path: Path, row: int | None = None) -> tuple[Link, Recipe]:

@@ -137,6 +137,21 @@ def test_from_a_row_of_the_catalogue_to_the_md5_of_its_shard(project, catalogue,
     assert places == sorted(places)
 
 
+def test_answers_of_predict_come_from_the_version_of_their_bundle(project, tmp_path, capsys):
+    place = tmp_path / "answers.parquet"
+    header = {"bundle_digest": "d" * 64, "created": "2026-02-02T00:00:00+00:00"}
+    pq.write_table(pa.table({"Z_GAL": [0.1]}).replace_schema_metadata(header), place)
+    first, second, *_ = told(capsys, place).splitlines()
+    assert first == f"{place}: answers of 2026-02-02T00:00:00+00:00"
+    assert second.startswith(f"`-- ojala version {project['version']} (champion)")
+    with pytest.raises(ValueError, match="whose rows are those of its input"):
+        lineage.main(Namespace(what=str(place), row=0))
+    header["bundle_digest"] = "e" * 64
+    pq.write_table(pa.table({"Z_GAL": [0.1]}).replace_schema_metadata(header), place)
+    with pytest.raises(ValueError, match="no version in this registry is of its bundle e+"):
+        told(capsys, place)
+
+
 def test_a_source_that_was_set_aside_is_in_no_shard(catalogue, capsys):
     assert "set aside before prediction" in told(capsys, catalogue / "ojala_vac.fits", row=11)
 
