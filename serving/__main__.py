@@ -7,6 +7,7 @@ keep it from beginning is told here, in a sentence, before any server starts.
 from __future__ import annotations
 
 import errno
+import ipaddress
 import os
 import socket
 import sys
@@ -37,15 +38,14 @@ def _port(text: str) -> int:
 
 def _check_free(host: str, port: int) -> None:
     """Raise ValueError where nobody can listen on a port."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET
     try:
         socket.create_server((host, port), family=family).close()
     except OSError as error:
-        why = (
-            "is taken"
-            if error.errno == errno.EADDRINUSE
-            else f"of {host} cannot be had ({str(error.strerror).partition(' (')[0]})"
-        )
+        why = "is taken"
+        if error.errno != errno.EADDRINUSE:
+            reason = str(error.strerror).partition(" (")[0]
+            why = f"of {host} cannot be had ({reason})"
         another = "choose another, as in `make serve PORT=3001`"
         raise ValueError(f"port {port} {why}; {another}") from None
 

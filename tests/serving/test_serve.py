@@ -72,6 +72,12 @@ def test_a_port_that_is_none_is_refused(monkeypatch, begun, port):
     assert f"PORT is '{port}', expected" in refused(monkeypatch, begun, PORT=port)
 
 
+def test_an_address_of_another_machine_is_refused(monkeypatch, begun):
+    told = refused(monkeypatch, begun, BENTOML_HOST="192.0.2.1")
+    assert "of 192.0.2.1 cannot be had" in told
+    assert "'nowhere' does not appear" in refused(monkeypatch, begun, BENTOML_HOST="nowhere")
+
+
 def test_a_bundle_that_cannot_be_opened_is_named(monkeypatch, begun, tmp_path):
     place = toy_bundle(tmp_path / "cut")
     weights = place / bundle.WEIGHTS

@@ -1,7 +1,9 @@
 """The service answers with the heads of its bundle, and says of any other why it does not."""
 
 import json
+import re
 import shutil
+from pathlib import Path
 
 import mlflow
 import numpy as np
@@ -12,6 +14,11 @@ from toy_sky import toy_table
 
 from ojala import bundle, head
 from ojala.predict import Predictor
+
+PAGE = (Path(__file__).parents[2] / "docs" / "service.md").read_text()
+COMMANDS = re.findall(
+    r"^curl -s localhost:3000(/\w+)(?: -H '(.+?): (.+?)' -d '(.+?)')?", PAGE, re.M | re.S
+)
 
 
 def registered(registry, model, files, tags):
@@ -98,6 +105,31 @@ def test_health_tells_the_state_of_every_head(project, client):
     assert state["twin"] == "heads metals and twin both answer LOGZ"
     # The newest version belongs to another bundle: the one before it still answers on this one.
     assert heads["metals"]["version"] == "1"
+
+
+@pytest.mark.parametrize(("path", "header", "value", "asked"), COMMANDS)
+def test_a_command_of_the_page_is_answered(client, path, header, value, asked):
+    if path == "/metrics":
+        pytest.skip("only the processes of a server share their counts")
+    if not asked:
+        assert client.get(path).status_code == 200
+        return
+    response = client.post(path, content=asked, headers={header: value})
+    if response.status_code == 200:
+        assert len(response.json()["predictions"]) == len(json.loads(asked)["sources"])
+    else:
+        assert response.json()["error"] in PAGE
+
+
+def test_the_page_asks_for_all_that_there_is():
+    assert {path for path, *_ in COMMANDS} == {
+        "/predict",
+        "/health",
+        "/livez",
+        "/readyz",
+        "/metrics",
+    }
+    assert len(COMMANDS) == 8
 
 
 @pytest.mark.parametrize("name", ["dust", "forged", "twin", "nobody"])
