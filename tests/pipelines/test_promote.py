@@ -151,7 +151,7 @@ def gone(weights):
         (without_tensor, f"tensor {TENSOR} is missing"),
         (other_weights, "the bundle's digest is .*, its version says"),
         (other_vocabulary, "another vocabulary, token"),
-        (gone, "is missing|cannot be fetched"),
+        (gone, "no such directory|cannot be fetched"),
     ],
 )
 def test_a_broken_bundle_is_refused_before_any_comparison(fault, sentence, monkeypatch):
