@@ -28,7 +28,7 @@ TINY = {
     "mocks": {"num_workers": 1},
     "train": {"num_epochs": 2, "steps_per_epoch": 3, "batch_size": 16, "jpas_batch_size": 8},
     "evaluate": {"num_draws": 5, "num_shown": 100, "hidden_bands": [20]},
-    "cluster": {"cpus_per_worker": 1},
+    "cluster": {"num_workers": 1},
 }
 
 
