@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ojala.bands import narrow_bands
-from ojala.figures.panels import running
+from ojala.figures.panels import not_enough, running
 from ojala.figures.style import COLOURS
 from ojala.metrics import error_correlation
 from ojala.noise_comparison import ErrorSet
@@ -177,8 +177,12 @@ def _snr(axis: Axes, sets: Mapping[str, ErrorSet], token: str) -> None:
         centre, median, low, high = running(members.mag_i, snr, (15.75, 22.75), 14)
         axis.plot(centre, median, color=colour, label=name)
         axis.fill_between(centre, low, high, color=colour, alpha=0.12, lw=0)
-    axis.set(xlabel="i (AB mag)", ylabel="S/N", yscale="log", xlim=(17, 22.5))
-    axis.yaxis.set_minor_formatter("")
+    axis.set(xlabel="i (AB mag)", ylabel="S/N", xlim=(17, 22.5))
+    if any(np.any(np.asarray(line.get_ydata(), dtype=float) > 0) for line in axis.lines):
+        axis.set(yscale="log")
+        axis.yaxis.set_minor_formatter("")
+    else:
+        not_enough(axis, len(next(iter(sets.values())).mag_i))
 
 
 def _correlations(axes: Sequence[Axes], sets: Mapping[str, ErrorSet]) -> Any:

@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 from drawn import labelled
 from test_noise_comparison import errors_of
 from test_sampling import population
 
 from ojala.figures import noise, sampling, save
+from ojala.metrics import NOT_ENOUGH
 from ojala.noise_comparison import ErrorSet
 from ojala.quantities import CLASSES
 from ojala.sampling import WeightsConfig, weights
@@ -32,6 +35,16 @@ def noise_of(num, shared, seed=0):
     mag_i, flux_err = errors_of(num, shared, seed)
     flux, spectype = np.ones((num, 54)), np.arange(num) % 3
     return ErrorSet(spectype=spectype, mag_i=mag_i, flux=flux, flux_err=flux_err)
+
+
+def test_a_class_without_sources_leaves_its_panel_empty_and_says_so(tmp_path):
+    sets = {"J-PAS": noise_of(900, 0.9), "similar": noise_of(900, 0.8, 1)}
+    no_stars = np.zeros(900, dtype=int)
+    figure = noise({name: replace(each, spectype=no_stars) for name, each in sets.items()})
+    said = [[text.get_text() for text in axis.texts] for axis in figure.axes[4:7]]
+    assert said == [[], [f"{NOT_ENOUGH}\n(n = 0)"], [f"{NOT_ENOUGH}\n(n = 0)"]]
+    save(figure, tmp_path / "noise.png")
+    assert (tmp_path / "noise.png").stat().st_size > 10_000
 
 
 def test_the_noise_figure_compares_three_sets(tmp_path):
