@@ -8,7 +8,7 @@ from ojala.figures.style import save
 from ojala.head_scores import beside_paper, head_scores
 
 
-def test_set(num, seed=0):
+def answered(num, seed=0):
     rng = np.random.default_rng(seed)
     true = rng.normal(8.5, 0.4, num)
     truth = {"MASS": true, "MASS_ERR": np.full(num, 0.1), "MAG_i": rng.uniform(18, 22, num)}
@@ -16,12 +16,9 @@ def test_set(num, seed=0):
     return answer, truth
 
 
-test_set.__test__ = False
-
-
 @pytest.mark.parametrize("num", [300, 3, 0])
 def test_a_figure_is_drawn_however_few_sources_there_are(tmp_path, num):
-    answer, truth = test_set(num)
+    answer, truth = answered(num)
     scores = {"test_real": beside_paper(head_scores(answer, truth, "MASS", 0.5), "test_real")}
     figure = given_against_true(
         {"test_real": answer}, {"test_real": truth}, scores, "MASS", "dex(solMass)"
@@ -34,7 +31,7 @@ def test_a_figure_is_drawn_however_few_sources_there_are(tmp_path, num):
 
 
 def test_a_head_that_was_not_trained_is_said():
-    answer, truth = test_set(0)
+    answer, truth = answered(0)
     sets = dict.fromkeys(("test_real", "test_synth"))
     figure = given_against_true(
         dict.fromkeys(sets, answer), dict.fromkeys(sets, truth), {}, "MASS", ""

@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from drawn import labelled
 from test_noise_comparison import errors_of
 from test_sampling import population
@@ -28,7 +29,11 @@ def test_the_sampling_figure_shows_before_and_after(tmp_path):
 def test_a_sky_without_stars_can_be_drawn():
     columns = population(500)
     columns["SPECTYPE"] = np.zeros(500, dtype=int)
-    labelled(sampling(columns, weights(columns, WeightsConfig())))
+    figure = sampling(columns, weights(columns, WeightsConfig()))
+    labelled(figure)
+    galaxies, quasars, shares = figure.axes[:3]
+    assert (galaxies.get_title(), quasars.get_title()) == ("GALAXY (n = 500)", "QSO (n = 0)")
+    assert [bar.get_height() for bar in shares.patches] == pytest.approx([1, 0, 0] * 2)
 
 
 def noise_of(num, shared, seed=0):

@@ -6,7 +6,7 @@ from astropy.io import fits
 from astropy.table import Table
 from desi_survey import fibermap_of, flat_arms, real_files, redshifts_of, write_pair
 
-from ojala.surveys.arms import ARMS, FIRST, WAVE, check_grid, merge_arms, split_arms
+from ojala.surveys.arms import ARMS, FIRST, TOLERANCE, WAVE, check_grid, merge_arms, split_arms
 from ojala.surveys.desi import (
     healpix_of,
     read_coadd,
@@ -55,7 +55,9 @@ def test_real_arms_share_the_grid_too():
     for path in real_files("coadd-*.fits"):
         with fits.open(path) as hdus:
             for arm in ARMS:
-                check_grid(hdus[f"{arm.upper()}_WAVELENGTH"].data, arm)
+                wave = hdus[f"{arm.upper()}_WAVELENGTH"].data
+                check_grid(wave, arm)
+                assert wave == pytest.approx(ARMS[arm], abs=TOLERANCE)
 
 
 def test_overlaps_are_weighted_by_inverse_variance():
