@@ -13,8 +13,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from astropy import units as u
-from astropy_healpix import HEALPix
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
@@ -29,6 +27,7 @@ from ojala.shards import (
     read_table,
     shard_paths,
 )
+from ojala.surveys.pixels import NSIDE, chord, healpix, unit_vectors
 from ojala.writing import written_whole
 
 Floats = NDArray[np.float64]
@@ -47,7 +46,7 @@ class CrossmatchConfig:
 
     radius: float = 1.0
     val_fraction: float = 0.2
-    nside: int = 64
+    nside: int = NSIDE
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -103,8 +102,8 @@ def match(
     Returns rows of the first list, rows of the other, and their separations in arcsec; a source
     that could pair with several keeps the nearest one that is not nearer to another source.
     """
-    tree, other = cKDTree(_unit_vectors(ra, dec)), cKDTree(_unit_vectors(other_ra, other_dec))
-    pairs = tree.sparse_distance_matrix(other, _chord(radius), output_type="coo_matrix")
+    tree, other = cKDTree(unit_vectors(ra, dec)), cKDTree(unit_vectors(other_ra, other_dec))
+    pairs = tree.sparse_distance_matrix(other, chord(radius), output_type="coo_matrix")
     order = np.lexsort((pairs.col, pairs.row, pairs.data))
     taken, other_taken = np.zeros(len(ra), bool), np.zeros(len(other_ra), bool)
     kept = []
@@ -123,8 +122,8 @@ def within(
     """True for every position that has any of the other ones within ``radius`` arcsec."""
     if not len(ra) or not len(other_ra):
         return np.zeros(len(ra), dtype=bool)
-    tree = cKDTree(_unit_vectors(other_ra, other_dec))
-    nearest, _ = tree.query(_unit_vectors(ra, dec), distance_upper_bound=_chord(radius))
+    tree = cKDTree(unit_vectors(other_ra, other_dec))
+    nearest, _ = tree.query(unit_vectors(ra, dec), distance_upper_bound=chord(radius))
     return np.asarray(np.isfinite(nearest))
 
 
@@ -141,8 +140,7 @@ def assert_no_leak(training: pa.Table, jpas: pa.Table, radius: float) -> None:
 
 def is_validation(ra: Floats, dec: Floats, config: CrossmatchConfig) -> NDArray[np.bool_]:
     """True for sources in the sky pixels that validate: whole pixels, never single rows."""
-    healpix = HEALPix(nside=config.nside, order="nested")
-    pixels = np.asarray(healpix.lonlat_to_healpix(ra * u.deg, dec * u.deg), dtype=np.uint64)
+    pixels = healpix(ra, dec, config.nside).astype(np.uint64)
     return _hashed_uniform(pixels, config.seed) < config.val_fraction
 
 
@@ -201,16 +199,6 @@ def _take(mocks_path: str | Path, rows: Rows) -> pa.Table:
 
 def _positions(table: pa.Table) -> tuple[Floats, Floats]:
     return column(table, "ra"), column(table, "dec")
-
-
-def _unit_vectors(ra: Floats, dec: Floats) -> Floats:
-    lon, lat = np.radians(ra), np.radians(dec)
-    return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=1)
-
-
-def _chord(radius: float) -> float:
-    """Length of the chord under an angle of ``radius`` arcsec on the unit sphere."""
-    return float(2 * np.sin(np.radians(radius / 3600) / 2))
 
 
 def _hashed_uniform(pixels: NDArray[np.uint64], seed: int) -> NDArray[Any]:

@@ -14,19 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ojala.bands import narrow_bands
 from ojala.rejects import Rejects
-from ojala.shards import Columns, as_table, jpas_schema, write_shards
+from ojala.shards import Columns, jpas_schema, write_blocks
 from ojala.surveys import release
 from ojala.surveys.jpas import Detections, count_rows, read_dual
 from ojala.surveys.jpas_filters import I_BAND, NARROW, over_i
 from ojala.surveys.legacy import Legacy
 from ojala.surveys.pixels import healpix
-from ojala.writing import written_whole
 
 MIN_BANDS = 50
 """Narrow bands that a source needs, of 54 (Section 2.2)."""
@@ -183,14 +181,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 def write(blocks: Iterable[Columns], out: str | Path) -> int:
     """Write blocks of the J-PAS table into one Parquet file or a directory of shards."""
-    if Path(out).suffix != ".parquet":
-        return write_shards(iter(blocks), out, jpas_schema())
-    num_rows = 0
-    with written_whole(out) as partial, pq.ParquetWriter(partial, jpas_schema()) as writer:
-        for block in blocks:
-            writer.write_table(as_table(block, jpas_schema()))
-            num_rows += len(block["tile_id"])
-    return num_rows
+    return write_blocks(iter(blocks), out, jpas_schema())
 
 
 def _beside(out: Path) -> Path:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from ojala.emission_lines import rest_waves
 from ojala.milky_way import transmission
 from ojala.quantities import quantities
 from ojala.shards import Columns, spectype_codes
@@ -31,8 +32,8 @@ READERS: dict[str, Callable[..., Columns]] = {
     "bhmass": read_bhmass,
 }
 
-CONTINUUM_WAVE = {"HBETA_CONT": 4862.68, "HALPHA_CONT": 6564.61}
-"""Rest wavelength in vacuum, Angstrom, of the lines whose continuum is a label."""
+CONTINUUM_LINES = {"HBETA_CONT": "HBETA_4861", "HALPHA_CONT": "HALPHA_6562"}
+"""The line of each continuum that is a label."""
 
 CLASSES_OF = {q.token: q.classes for q in quantities() if q.token not in ("MORPHTYPE", "SPECTYPE")}
 CLASSES_OF |= {"OII_3727_EW": ("GALAXY",), PAN25: ("QSO",)}
@@ -109,9 +110,9 @@ def continuum_over_i(
     i_flux are of the light in the fibre, 1e-17 erg/s/cm2/Angstrom.
     """
     ratios: Columns = {}
-    for token, rest_wave in CONTINUUM_WAVE.items():
+    for token, line in CONTINUUM_LINES.items():
         if token in labels:
-            dimming = transmission(rest_wave * (1 + np.nan_to_num(z)), ebv)
+            dimming = transmission(rest_waves()[line] * (1 + np.nan_to_num(z)), ebv)
             ratio = labels[token] * dimming / i_flux
             error = labels[f"{token}_ERR"] * dimming / i_flux
             ratios[token] = ratio

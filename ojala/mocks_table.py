@@ -10,14 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from ojala.mocks import Block, MocksConfig, mocks
 from ojala.rejects import Rejects
-from ojala.shards import Columns, as_table, mocks_schema, write_shards
+from ojala.shards import Columns, as_table, mocks_schema, write_blocks
 from ojala.surveys.desi_tree import pairs
-from ojala.writing import written_whole
 
 ROWS_PER_GROUP = 50_000
 """Rows gathered before they are written: small coadds would make small Parquet row groups."""
@@ -81,19 +79,7 @@ def write(
 
 def write_table(blocks: Iterable[Columns], out: str | Path) -> int:
     """Write blocks of mocks into one Parquet file or a directory of shards; number of rows."""
-    gathered = _gathered(blocks)
-    if Path(out).suffix != ".parquet":
-        return write_shards(gathered, out, mocks_schema())
-    num_rows = 0
-    with (
-        written_whole(out) as partial,
-        pq.ParquetWriter(partial, mocks_schema(), compression="zstd") as writer,
-    ):
-        for columns in gathered:
-            table = as_table(columns, mocks_schema())
-            writer.write_table(table)
-            num_rows += table.num_rows
-    return num_rows
+    return write_blocks(_gathered(blocks), out, mocks_schema())
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

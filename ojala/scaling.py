@@ -27,7 +27,8 @@ SOFTENING = 1.0
 """Scale of the asinh transform, Angstrom: linear below, logarithmic above."""
 
 MAD_TO_SIGMA = 1.4826
-"""Standard deviation of a Gaussian over its median absolute deviation."""
+"""Standard deviation of a Gaussian over its median absolute deviation, of which Eq. 8 keeps three
+digits: scales divide by this one, scores are ``ojala.metrics.sigma_nmad``."""
 
 TRANSFORMS = ("linear", "asinh")
 

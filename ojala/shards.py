@@ -23,6 +23,9 @@ from ojala.writing import written_whole
 Columns = dict[str, NDArray[Any]]
 """Columns of a table by name, all of one length."""
 
+COMPRESSION = "zstd"
+"""Of every Parquet table that is written by blocks."""
+
 CATEGORICAL = {
     quantity.token: quantity.categories for quantity in quantities() if quantity.categories
 }
@@ -124,6 +127,25 @@ def as_table(columns: Mapping[str, NDArray[Any]], schema: pa.Schema) -> pa.Table
     return pa.table(arrays, schema=schema)
 
 
+def write_blocks(blocks: Iterator[Columns], out: str | Path, schema: pa.Schema) -> int:
+    """Write blocks of columns into one file ``*.parquet`` or a directory of shards; number of rows.
+
+    Whole or not at all; either way with the same compression.
+    """
+    if Path(out).suffix != ".parquet":
+        return write_shards(blocks, out, schema)
+    num_rows = 0
+    with (
+        written_whole(out) as partial,
+        pq.ParquetWriter(partial, schema, compression=COMPRESSION) as writer,
+    ):
+        for block in blocks:
+            table = as_table(block, schema)
+            writer.write_table(table)
+            num_rows += table.num_rows
+    return num_rows
+
+
 def write_shards(
     blocks: Iterator[Columns],
     directory: str | Path,
@@ -144,7 +166,7 @@ def write_shards(
                 table = as_table(block, schema)
                 if writer is None:
                     writer = pq.ParquetWriter(
-                        partial / f"part-{shard:05d}.parquet", schema, compression="zstd"
+                        partial / f"part-{shard:05d}.parquet", schema, compression=COMPRESSION
                     )
                 writer.write_table(table)
                 num_rows += table.num_rows

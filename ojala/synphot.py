@@ -17,15 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from ojala.constants import AB_ZERO_FLUX, ANGSTROM_PER_SECOND
 from ojala.responses import Response
 
 Floats = NDArray[np.floating]
-
-SPEED_OF_LIGHT = 2.99792458e18
-"""Angstrom per second."""
-
-AB_ZERO_FLUX = 3.631e-20
-"""f_nu of magnitude 0 in the AB system, erg/s/cm2/Hz (Oke & Gunn 1983)."""
 
 FLUX_UNIT = 1e-17
 """erg/s/cm2/Angstrom: the unit of spectra throughout."""
@@ -187,7 +182,7 @@ def ab_mag_err(flux_lambda: Floats, flux_err: Floats) -> Floats:
 
 def flux_density(mag_ab: Floats | float, pivot: Floats) -> Floats:
     """The flux density of an AB magnitude, 1e-17 erg/s/cm2/Angstrom: the inverse of ab_mag."""
-    zero = AB_ZERO_FLUX * SPEED_OF_LIGHT / FLUX_UNIT / np.asarray(pivot) ** 2
+    zero = AB_ZERO_FLUX * ANGSTROM_PER_SECOND / FLUX_UNIT / np.asarray(pivot) ** 2
     return np.asarray(zero * 10 ** (-0.4 * np.asarray(mag_ab)))
 
 

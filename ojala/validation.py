@@ -13,16 +13,14 @@ from torch import Tensor
 from ojala.batch import Context, full_context
 from ojala.device import rows_per_batch
 from ojala.loss import REDSHIFTS, Likelihood, autocast
+from ojala.metrics import OUTLIER_THRESHOLD, outlier_fraction, sigma_nmad
 from ojala.model.heads import Answers
 from ojala.model.ojala import Ojala
 from ojala.quantities import CLASSES, queries, vocabulary
 from ojala.resident import IS_LABEL, ResidentTable
-from ojala.scaling import MAD_TO_SIGMA, Scaling
+from ojala.scaling import Scaling
 
 Array = NDArray[np.floating[Any]]
-
-OUTLIER = 0.15
-"""A redshift is an outlier where |dz| / (1 + z) is larger."""
 
 
 @torch.inference_mode()
@@ -113,6 +111,6 @@ def _class_metrics(cost: Array, is_wrong: Array, true: Array) -> dict[str, float
 
 def _redshift_metrics(token: str, dz: Array) -> dict[str, float]:
     return {
-        f"val/sigma_nmad/{token}": float(MAD_TO_SIGMA * np.median(np.abs(dz - np.median(dz)))),
-        f"val/outlier_fraction/{token}": float(np.mean(np.abs(dz) > OUTLIER)),
+        f"val/sigma_nmad/{token}": sigma_nmad(dz),
+        f"val/outlier_fraction/{token}": outlier_fraction(dz, threshold=OUTLIER_THRESHOLD),
     }

@@ -19,6 +19,8 @@ Arms = dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]
 """flux and ivar of each arm, 1e-17 erg/s/cm2/A, (num_sources, num_wave of the arm)."""
 
 FIBRE_RADIUS = 0.75
+"""Arcsec, of DESI's fibres."""
+
 SEEING, SEEING_SCATTER = 1.1, 0.15
 """FWHM of the exposures, arcsec (DESI 2022, AJ 164, 207), and its relative scatter."""
 

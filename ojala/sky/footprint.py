@@ -15,17 +15,16 @@ from astropy.coordinates import SkyCoord
 from astropy_healpix import HEALPix
 from numpy.typing import NDArray
 
+from ojala.surveys.legacy import in_north
+from ojala.surveys.pixels import NSIDE
+
 Floats = NDArray[np.float64]
 
-NSIDE = 64
 TILE_NSIDE = 128
 """A J-PAS tile is a quarter of a cell, 0.21 square degrees: one detector of its camera."""
 
 CENTRE = (200.0, 32.0)
 """Right ascension and declination (degrees) of the cells that both surveys see."""
-
-NORTHERN = 32.375
-"""Declination (degrees) above which, in the northern Galactic cap, BASS and MzLS observed."""
 
 CELLS = HEALPix(nside=NSIDE, order="nested")
 
@@ -94,8 +93,7 @@ def tiles_of(healpix: int) -> NDArray[np.int64]:
 
 def photsys(ra: Floats, dec: Floats) -> NDArray[np.str_]:
     """Whose the Legacy photometry is: "N" for BASS and MzLS, "S" for DECam."""
-    galactic = SkyCoord(ra, dec, unit="deg").galactic.b.to_value(u.deg)
-    return np.where((dec > NORTHERN) & (galactic > 0), "N", "S")
+    return np.where(in_north(ra, dec), "N", "S")
 
 
 def reddening(rng: np.random.Generator) -> float:

@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ojala.cosmology import SQUARE_DEGREES, comoving_volume
+from ojala.emission_lines import rest_waves
 from ojala.sky import demographics, galaxy_gas, galaxy_stars
 from ojala.sky.emission import SOLAR_OH
 from ojala.sky.galaxy_light import continuum
 from ojala.sky.galaxy_magnitudes import magnitudes
 from ojala.sky.galaxy_selection import fiber_loss, sample_of
 from ojala.sky.galaxy_templates import POPULATIONS
-from ojala.sky.lines import add_line, add_lines, rest_waves
+from ojala.sky.lines import add_line, add_lines
 
 Floats = NDArray[np.float64]
 Columns = dict[str, NDArray[Any]]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from ojala.cosmology import age
+from ojala.emission_lines import near_wave
 from ojala.sky import demographics
 from ojala.sky.dust import STARS_OVER_GAS, cardelli
 from ojala.sky.galaxy_fits import real_galaxies
@@ -58,7 +59,9 @@ def stars_and_dust(
     distant = 1 / (1 + np.exp(-(rate - DISTANT_RATE) / 0.12))
     mixture = shares[donor] * 10 ** (0.12 * rng.standard_normal((num_sources, len(POPULATIONS))))
     mixture = _rejuvenated(rng, mixture, rate, distant)
-    typical = demographics.halpha_attenuation(logm) / cardelli(6564.6) * STARS_OVER_GAS
+    typical = (
+        demographics.halpha_attenuation(logm) / cardelli(near_wave("HALPHA_6562")) * STARS_OVER_GAS
+    )
     above = rate + logm - demographics.main_sequence(z, logm)
     typical *= 10 ** (0.25 * np.clip(above, -1.0, 1.5) + 0.2 * rng.standard_normal(num_sources))
     reddening = (1 - distant) * ebv[donor] * 10 ** (0.1 * rng.standard_normal(num_sources))

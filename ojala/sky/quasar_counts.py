@@ -12,14 +12,12 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from ojala.constants import SQUARE_DEGREE
 from ojala.cosmology import COSMOLOGY
 
 Array = NDArray[np.float64]
 
 Z_RANGE = (0.05, 5.0)
-
-SQUARE_DEGREE = (np.pi / 180) ** 2
-"""Steradian."""
 
 
 def luminosity_function(magnitude: Array, z: Array) -> Array:

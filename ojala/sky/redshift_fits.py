@@ -6,18 +6,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ojala.bands import narrow_bands
+from ojala.emission_lines import near_wave
 from ojala.shards import Columns
 from ojala.sky.light import BandLight
 from ojala.surveys.arms import STEP, WAVE
 
 Floats = NDArray[np.float64]
 
+OII_DOUBLET = 3728.5
+"""Middle of the two [O II] lines, Angstrom."""
+
 LINES = {
-    "OII_3727_EW": 3728.5,
-    "HBETA_4861_EW": 4862.7,
-    "OIII_5007_EW": 5008.2,
-    "HALPHA_6562_EW": 6564.6,
-    "NII_6584_EW": 6585.3,
+    "OII_3727_EW": OII_DOUBLET,
+    **{
+        f"{line}_EW": near_wave(line)
+        for line in ("HBETA_4861", "OIII_5007", "HALPHA_6562", "NII_6584")
+    },
 }
 """Rest wavelengths (vacuum, Angstrom) of the lines that have labels."""
 

@@ -12,23 +12,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from astropy import units
 from astropy.io import fits
-from astropy_healpix import lonlat_to_healpix
 from numpy.typing import NDArray
 
 from ojala.shards import Columns
 from ojala.spectra import Spectra
 from ojala.surveys.arms import ARMS, WAVE, check_grid, merge_arms
 from ojala.surveys.bit_masks import any_bit, shape
-from ojala.surveys.desi_layout import FIBERMAP, FLUX_UNIT, IVAR_UNIT, NSIDE
+from ojala.surveys.desi_layout import FIBERMAP, FLUX_UNIT, IVAR_UNIT
 from ojala.surveys.desi_writing import write_coadd, write_redrock
 from ojala.surveys.hdus import Rows, check_unit, column_names, named, opened, read_columns
+from ojala.surveys.pixels import healpix
 
 __all__ = [
     "Coadd",
     "Fibermap",
-    "healpix_of",
     "read_coadd",
     "read_fibermap",
     "read_redrock",
@@ -130,7 +128,7 @@ def read_coadd(
         fibermap=columns,
         survey=whole.survey,
         program=whole.program,
-        healpix=healpix_of(columns["TARGET_RA"], columns["TARGET_DEC"]),
+        healpix=healpix(columns["TARGET_RA"], columns["TARGET_DEC"]),
     )
 
 
@@ -154,12 +152,6 @@ def read_tsnr2(path: str | Path) -> NDArray[np.float32]:
     with opened(path) as hdus:
         table = named(hdus, path, "SCORES")
         return read_columns(table, path, ["TSNR2_LRG"])["TSNR2_LRG"]
-
-
-def healpix_of(ra: NDArray[np.float64], dec: NDArray[np.float64]) -> NDArray[np.int32]:
-    """Nested pixels of nside 64 of positions in degrees."""
-    pixels = lonlat_to_healpix(ra * units.deg, dec * units.deg, NSIDE, order="nested")
-    return np.asarray(pixels, dtype=np.int32)
 
 
 def _span(rows: Rows) -> tuple[slice, NDArray[np.intp] | None]:

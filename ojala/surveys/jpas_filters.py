@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ojala.bands import band, narrow_bands
-from ojala.synphot import AB_ZERO_FLUX, SPEED_OF_LIGHT
+from ojala.constants import AB_ZERO_FLUX, ANGSTROM_PER_SECOND, POGSON
 
 FILTERS = ("uJAVA", *(band.token for band in narrow_bands()), "J1007", "iSDSS")
 """Names of the array elements, in the order of the archive's table jpas.Filter."""
@@ -50,8 +50,6 @@ UNUSABLE_FLAGS = {
 
 Bits 1 (neighbours or bad pixels) and 2 (deblended) warn only: both are common and mild.
 """
-
-POGSON = 2.5 / np.log(10)
 
 
 def usable(flags: NDArray[Any], mask_flags: NDArray[Any]) -> NDArray[np.bool_]:
@@ -115,4 +113,4 @@ def over_i(
 def _flux_of_zero(wave: NDArray[np.float64] | float | None) -> NDArray[np.float64]:
     """f_lambda of AB magnitude 0 at a pivot wavelength, FLUX_UNIT."""
     pivot = pivots() if wave is None else np.asarray(wave)
-    return np.asarray(AB_ZERO_FLUX * SPEED_OF_LIGHT / FLUX_UNIT / pivot**2)
+    return np.asarray(AB_ZERO_FLUX * ANGSTROM_PER_SECOND / FLUX_UNIT / pivot**2)

@@ -18,17 +18,26 @@ from astropy.io import fits
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from ojala.constants import NANOMAGGIE_ZERO, POGSON
 from ojala.shards import Columns, morphtype_codes
 from ojala.surveys.catalogues import catalogue_paths, open_catalogue
 from ojala.surveys.cells import number
+from ojala.surveys.pixels import chord, unit_vectors
 from ojala.writing import written_whole
 
 BANDS = ("G", "R", "Z", "W1", "W2")
 
-NANOMAGGIE_ZERO = 22.5
-"""AB magnitude of one nanomaggie."""
+NORTH_DEC = 32.375
+"""Degrees: north of it and of the Galactic plane the Legacy Surveys are BASS and MzLS."""
 
-POGSON = 2.5 / np.log(10)
+GALACTIC_POLE = (192.8595, 27.1284)
+"""Right ascension and declination (J2000), degrees."""
+
+
+def in_north(ra: NDArray[np.float64], dec: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """True where BASS and MzLS observed, False where DECam did; (num_positions,), degrees."""
+    above = unit_vectors(ra, dec) @ unit_vectors(*np.array(GALACTIC_POLE)[:, None])[0] > 0
+    return np.asarray((dec > NORTH_DEC) & above)
 
 
 def ab_of_nanomaggies(flux: NDArray[Any], ivar: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -104,7 +113,7 @@ class Legacy:
         and MORPHTYPE is -1.
         """
         columns = _magnitudes(_no_sources(len(ra)))
-        nearest = np.full(len(ra), 2 * np.sin(np.radians(radius / 3600) / 2))
+        nearest = np.full(len(ra), chord(radius))
         vectors, finite = unit_vectors(ra, dec), np.isfinite(ra) & np.isfinite(dec)
         for path in catalogue_paths(self.path):
             inside = np.flatnonzero(finite & _in_box(path, ra, dec, margin=radius / 3600))
@@ -123,12 +132,6 @@ class Legacy:
         while len(self._read) > self.kept:
             del self._read[next(iter(self._read))]
         return sweep
-
-
-def unit_vectors(ra: NDArray[np.float64], dec: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Directions on the sky, degrees, as vectors of shape (num_positions, 3)."""
-    lon, lat = np.radians(ra), np.radians(dec)
-    return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=1)
 
 
 _BOX = re.compile(r"sweep-(\d{3})([mp])(\d{3})-(\d{3})([mp])(\d{3})")
