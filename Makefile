@@ -21,7 +21,7 @@ export MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR := false
 export BENTOML_DO_NOT_TRACK := true
 export BENTOML_HOME ?= $(CURDIR)/.bentoml
 
-.PHONY: help install requirements lint type test repro tune peers ui serve docs-figures
+.PHONY: help install requirements lint type test repro deps tune peers ui serve docs-figures
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -89,6 +89,9 @@ ui: $(INSTALLED) ## the MLflow UI: runs side by side, registered versions
 
 serve: $(INSTALLED) ## a service of the registered model on PORT, 3000 (docs/service.md)
 	@python -m serving
+
+deps: $(INSTALLED) ## write the lists of code in dvc.yaml from what each stage imports
+	python -m pipelines.stage_code
 
 docs-figures: $(INSTALLED) ## the figures of docs/, from the simulated sky
 	ojala sky-figures data/simulated --out docs/figures

@@ -12,9 +12,13 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from pipelines import stage_code
+
 ROOT = Path(__file__).parents[1]
 WRITTEN = ("reports", "dvc.lock", "search/dvc.lock")
 """What runs write among the files of git: it differs after any run, and enters none."""
+
+PICTURES = "ojala/figures/"
 
 
 def data_digests(paths: Sequence[str], lock: str | Path = "dvc.lock") -> dict[str, str]:
@@ -31,11 +35,17 @@ def data_digests(paths: Sequence[str], lock: str | Path = "dvc.lock") -> dict[st
     return {path: known[path] for path in paths if path in known}
 
 
-def inputs_digest(data: Mapping[str, str], parameters: Mapping[str, Any]) -> str:
-    """SHA-256 of all that a training depends on: data, parameters and the library's code."""
+def inputs_digest(
+    data: Mapping[str, str], parameters: Mapping[str, Any], stage: str = "train"
+) -> str:
+    """SHA-256 of all that a stage's training depends on: data, parameters and the code behind it.
+
+    Pictures are left out: they show what comes, and enter nothing that a cut-off run goes on with.
+    """
     code = hashlib.sha256()
-    for path in sorted((ROOT / "ojala").rglob("*.py")):
-        code.update(path.read_bytes())
+    for name in stage_code.behind(stage):
+        if not name.startswith(PICTURES):
+            code.update(name.encode() + (ROOT / name).read_bytes())
     content = {"data": dict(data), "parameters": dict(parameters), "code": code.hexdigest()}
     return parameters_digest(content)
 

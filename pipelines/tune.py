@@ -46,7 +46,7 @@ def tune() -> None:
         path.unlink(missing_ok=True)
     data = digests.data_digests([str(paths.WEIGHTS), str(paths.JPAS), str(paths.CROSSMATCH)])
     inputs = {"train": asdict(base), "tune": asdict(config)}
-    name = f"tune-{digests.inputs_digest(data, inputs)[:16]}"
+    name = f"tune-{digests.inputs_digest(data, inputs, 'tune')[:16]}"
     goes_on = search.is_cut_off(machines, name)
     with search_run(name, params.read(), data, goes_on=goes_on) as runs:
         trials = _searched(config, base, machines, name, runs)

@@ -1,9 +1,11 @@
 """Who may import whom: read from the source, so that a lazy import counts as well."""
 
-import ast
 from pathlib import Path
 
 import pytest
+
+import ojala
+from pipelines.stage_code import imported
 
 ROOT = Path(__file__).parents[1]
 FRAMEWORKS = {"ray", "mlflow", "bentoml", "dvc"}
@@ -32,17 +34,6 @@ def sources(*folders):
     for folder in folders:
         path = ROOT / folder
         yield from [path] if path.is_file() else sorted(path.rglob("*.py"))
-
-
-def imported(path):
-    """Full names of the modules that a file imports, wherever in the file."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: import by full name"
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def packages(path):
@@ -74,4 +65,15 @@ def test_tables_spectra_and_sky_do_without_torch():
     files = [path.with_suffix(".py") for path in paths if not path.is_dir()]
     files += [file for path in paths for file in path.rglob("*.py")]
     wrong = [file for file in files if file.exists() and "torch" in packages(file)]
+    assert not wrong
+
+
+def test_the_rooms_do_not_go_through_the_face():
+    """Else a stage would depend on all that the face leads to, or on nothing of it."""
+    face = {f"ojala.{name}" for name in ojala.__all__} - {"ojala.__version__"}
+    wrong = [
+        str(path.relative_to(ROOT))
+        for path in sources("ojala", "pipelines", "serving")
+        if path != ROOT / "ojala/__init__.py" and face & set(imported(path))
+    ]
     assert not wrong
