@@ -101,6 +101,8 @@ def match(
     ra, dec, other_ra, other_dec: degrees; radius: arcsec.
     Returns rows of the first list, rows of the other, and their separations in arcsec; a source
     that could pair with several keeps the nearest one that is not nearer to another source.
+
+    All positions of a list: (num_positions,); what is returned: (num_pairs,).
     """
     tree, other = cKDTree(unit_vectors(ra, dec)), cKDTree(unit_vectors(other_ra, other_dec))
     pairs = tree.sparse_distance_matrix(other, chord(radius), output_type="coo_matrix")
@@ -119,7 +121,10 @@ def match(
 def within(
     ra: Floats, dec: Floats, other_ra: Floats, other_dec: Floats, radius: float
 ) -> NDArray[np.bool_]:
-    """True for every position that has any of the other ones within ``radius`` arcsec."""
+    """True for every position that has any of the other ones within ``radius`` arcsec.
+
+    ra, dec, and the answer: (num_positions,), degrees; other_ra, other_dec: (num_others,)
+    """
     if not len(ra) or not len(other_ra):
         return np.zeros(len(ra), dtype=bool)
     tree = cKDTree(unit_vectors(other_ra, other_dec))
@@ -139,7 +144,10 @@ def assert_no_leak(training: pa.Table, jpas: pa.Table, radius: float) -> None:
 
 
 def is_validation(ra: Floats, dec: Floats, config: CrossmatchConfig) -> NDArray[np.bool_]:
-    """True for sources in the sky pixels that validate: whole pixels, never single rows."""
+    """True for sources in the sky pixels that validate: whole pixels, never single rows.
+
+    ra, dec, and the answer: (num_sources,), degrees
+    """
     pixels = healpix(ra, dec, config.nside).astype(np.uint64)
     return _hashed_uniform(pixels, config.seed) < config.val_fraction
 

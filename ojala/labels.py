@@ -53,7 +53,10 @@ class Labels:
     tables: Mapping[Group, tuple[Columns, ...]]
 
     def of(self, targetid: NDArray[np.int64], group: Group) -> Columns:
-        """Every label that the catalogues of this survey and program know, row by row."""
+        """Every label that the catalogues of this survey and program know, row by row.
+
+        targetid, and every column: (num_sources,)
+        """
         found: Columns = {}
         for table in self.tables.get(group, ()):
             place = np.searchsorted(table["targetid"], targetid)
@@ -70,6 +73,8 @@ def read_labels(directory: str | Path, targetid: NDArray[np.int64]) -> Labels:
 
     Raises ValueError as the readers do, and for a source that comes twice in one kind of
     catalogue within one survey and program.
+
+    targetid: (num_sources,)
     """
     found = [(kind, path) for kind, paths in catalogues(directory).items() for path in paths]
     bar = tqdm(found, desc="labels", unit="catalogue", leave=False, disable=not sys.stderr.isatty())
@@ -108,6 +113,8 @@ def continuum_over_i(
     FastSpecFit's continua are corrected for Milky-Way dust and bands are as observed, so the
     continuum is dimmed again by the transmission at the line's observed wavelength. Both it and
     i_flux are of the light in the fibre, 1e-17 erg/s/cm2/Angstrom.
+
+    All arrays and columns: (num_sources,).
     """
     ratios: Columns = {}
     for token, line in CONTINUUM_LINES.items():
@@ -121,7 +128,10 @@ def continuum_over_i(
 
 
 def valid_for_class(labels: Columns, spectype: NDArray[Any]) -> Columns:
-    """The labels, NaN in the rows whose class they are not defined for."""
+    """The labels, NaN in the rows whose class they are not defined for.
+
+    labels, spectype: (num_sources,)
+    """
     kept: Columns = {}
     for name, values in labels.items():
         token = name.removesuffix("_ERR")

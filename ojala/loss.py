@@ -52,7 +52,10 @@ class Likelihood(nn.Module):
     def forward(
         self, answers: Answers, query_ids: Tensor, targets: Tensor, target_errors: Tensor
     ) -> Supervised:
-        """Negative log-likelihoods; those of queries 0 (no target) belong to no term."""
+        """Negative log-likelihoods; those of queries 0 (no target) belong to no term.
+
+        query_ids, targets, target_errors: (num_sources, num_queries)
+        """
         is_spectype, is_morphtype = query_ids == SPECTYPE_ID, query_ids == MORPHTYPE_ID
         stretch = self.stretch(query_ids, targets)
         return Supervised(
@@ -67,7 +70,10 @@ class Likelihood(nn.Module):
         )
 
     def stretch(self, query_ids: Tensor, values: Tensor) -> Tensor:
-        """1 + z of redshifts, from their scaled values, and 1 for all else."""
+        """1 + z of redshifts, from their scaled values, and 1 for all else.
+
+        query_ids, values, and the answer: (num_sources, num_queries)
+        """
         slope, offset = F.embedding(query_ids, self.redshift_scale).unbind(-1)
         # A redshift below -0.9 is a network's first guess, not a source.
         return (1 + slope * values + offset).clamp(min=0.1)
@@ -83,7 +89,10 @@ def redshift_scale(scaling: Scaling) -> Tensor:
 
 
 def gaussian_nll(residual: Tensor, label_err: Tensor, log_variance: Tensor) -> Tensor:
-    """Negative log-likelihood of Eq. 2, without its constant 1/2 ln 2 pi."""
+    """Negative log-likelihood of Eq. 2, without its constant 1/2 ln 2 pi.
+
+    All of any shape, the same: (num_sources, num_queries) here.
+    """
     variance = log_variance.exp() + label_err.square()
     return 0.5 * (residual.square() / variance + variance.log())
 

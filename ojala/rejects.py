@@ -54,6 +54,7 @@ class Rejects:
         """Set aside the objects ``source_ids``, found at ``rows`` of ``file``.
 
         position: right ascensions and declinations, degrees
+        Both positions: (num_rejects,).
         """
         assert len(source_ids) == len(rows), "one row number per object"
         ra, dec = position or (np.full(len(rows), np.nan),) * 2

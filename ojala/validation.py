@@ -95,7 +95,8 @@ def _metrics(nll: Array, residual: Array, truth: Array, scaling: Scaling) -> dic
         else:
             metrics[f"val/rmse/{token}"] = float(np.sqrt(np.mean(miss**2)))
         if token in REDSHIFTS:
-            metrics |= _redshift_metrics(token, miss * scaling.sigma[vocabulary().index(token)])
+            dz = miss.astype(np.float64) * scaling.sigma[vocabulary().index(token)]
+            metrics |= _redshift_metrics(token, dz)
     losses = [value for name, value in metrics.items() if name.startswith("val/nll/")]
     return {"val/loss": float(np.mean(losses))} | metrics
 
@@ -109,7 +110,7 @@ def _class_metrics(cost: Array, is_wrong: Array, true: Array) -> dict[str, float
     return metrics
 
 
-def _redshift_metrics(token: str, dz: Array) -> dict[str, float]:
+def _redshift_metrics(token: str, dz: NDArray[np.float64]) -> dict[str, float]:
     return {
         f"val/sigma_nmad/{token}": sigma_nmad(dz),
         f"val/outlier_fraction/{token}": outlier_fraction(dz, threshold=OUTLIER_THRESHOLD),

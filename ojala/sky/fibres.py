@@ -58,7 +58,10 @@ class Fibres:
     exposure_time: Floats
 
     def rows(self, chosen: NDArray[np.int64]) -> Fibres:
-        """The fibres of some of the sources."""
+        """The fibres of some of the sources.
+
+        chosen: (num_chosen,)
+        """
         return Fibres(
             arms={arm: (flux[chosen], ivar[chosen]) for arm, (flux, ivar) in self.arms.items()},
             scale=self.scale[chosen],

@@ -81,7 +81,10 @@ def places(rng: np.random.Generator, num_sources: int, healpix: int) -> tuple[Fl
 
 
 def tile_of(ra: Floats, dec: Floats) -> NDArray[np.int64]:
-    """The J-PAS tile of positions in degrees."""
+    """The J-PAS tile of positions in degrees.
+
+    ra, dec, and the tiles: (num_sources,)
+    """
     tiles = HEALPix(nside=TILE_NSIDE, order="nested")
     return np.asarray(tiles.lonlat_to_healpix(ra * u.deg, dec * u.deg))
 
@@ -92,7 +95,10 @@ def tiles_of(healpix: int) -> NDArray[np.int64]:
 
 
 def photsys(ra: Floats, dec: Floats) -> NDArray[np.str_]:
-    """Whose the Legacy photometry is: "N" for BASS and MzLS, "S" for DECam."""
+    """Whose the Legacy photometry is: "N" for BASS and MzLS, "S" for DECam.
+
+    ra, dec: degrees, (num_sources,)
+    """
     return np.where(in_north(ra, dec), "N", "S")
 
 

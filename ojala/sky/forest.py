@@ -118,6 +118,9 @@ def damped_systems(log_wave: Array, z: Array, seed: NDArray[np.integer]) -> Arra
 
     The wings of a column N are tau = (2.06 Angstrom / rest offset)^2 N / 10^20; the rate per unit
     redshift is 0.25 ((1 + z) / 4)^1.5 (about Noterdaeme et al. 2012), N from 10^20.3 to 10^21.8.
+
+    log_wave: ln of Angstrom, (num_wave,); z, seed: (num_sources,)
+    Returns (num_sources, num_wave).
     """
     uniform = uniforms(seed, 2, stream=22)
     rate = 0.25 * ((1 + z) / 4.0) ** 1.5

@@ -105,7 +105,10 @@ def _galaxies_in(rng: np.random.Generator, low: Floats, step_z: float) -> Column
 def galaxies_of(
     rng: np.random.Generator, quiescent: NDArray[np.bool_], z: Floats, logm: Floats
 ) -> Columns:
-    """Truth of galaxies of given type, redshift and log stellar mass."""
+    """Truth of galaxies of given type, redshift and log stellar mass.
+
+    quiescent, z, logm (dex of Msun), and each column: (num_sources,)
+    """
     num_sources = len(z)
     logsfr = demographics.star_formation_rate(rng, quiescent, z, logm)
     logsfr = logm + np.clip(logsfr - logm, galaxy_stars.LOWEST_RATE, galaxy_stars.HIGHEST_RATE)

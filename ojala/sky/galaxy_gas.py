@@ -27,7 +27,10 @@ BROAD_SHARE = 0.06
 
 
 def gas_reddening(rng: np.random.Generator, logm: Floats, ebv: Floats) -> Floats:
-    """E(B-V) of the lines: half by the stars' dust, half by mass, with 0.12 dex of scatter."""
+    """E(B-V) of the lines: half by the stars' dust, half by mass, with 0.12 dex of scatter.
+
+    logm: dex of Msun; ebv: of the stars, mag; all (num_sources,)
+    """
     typical = demographics.halpha_attenuation(logm) / cardelli(rest_waves()["HALPHA_6562"])
     mean = 0.5 * (ebv / STARS_OVER_GAS + typical)
     return np.clip(mean * 10 ** (0.12 * rng.standard_normal(len(logm))), 0.0, 2.0)
@@ -44,6 +47,8 @@ def nuclei(rng: np.random.Generator, z: Floats, logm: Floats) -> tuple[Floats, F
 
     A third of massive galaxies (Kauffmann et al. 2003), more luminous in the past; luminous nuclei
     are Seyferts, faint ones LINERs.
+
+    z, logm (dex of Msun), and both answers: (num_sources,)
     """
     num_sources = len(z)
     share = 0.33 * (1 + z) ** 0.5 / (1 + np.exp(-(logm - 10.4) / 0.25))

@@ -29,7 +29,10 @@ LOWEST_RATE, HIGHEST_RATE = -13.2, -7.4
 
 
 def remaining(formed: Floats, age_old: Floats) -> Floats:
-    """Stellar mass left of the masses formed, solar masses."""
+    """Stellar mass left of the masses formed, solar masses.
+
+    formed: (num_sources, num_populations); age_old: Gyr, (num_sources,)
+    """
     return np.asarray(population_masses(formed, age_old) @ populations().remaining)
 
 
@@ -74,6 +77,8 @@ def old_age(rng: np.random.Generator, z: Floats, logm: Floats) -> Floats:
     """Age of the old population, Gyr: born 2.6 Gyr after the Big Bang, earlier if massive.
 
     Scaled so that local galaxies have the age of the template that fits them.
+
+    z, logm (dex of Msun): (num_sources,)
     """
     elapsed = np.clip((age(z) - 2.6) / (age(0.1) - 2.6), 0.1, None)
     spread = 10 ** (0.1 * (logm - 10.8) + 0.1 * rng.standard_normal(len(z)))

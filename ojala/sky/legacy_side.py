@@ -34,6 +34,8 @@ def observe(
 
     truth: r_half and sersic at least; photsys: "N" or "S" per source. Not corrected for the
     Milky Way's dust.
+
+    photsys, and every column: (num_sources,)
     """
     columns: Columns = {}
     spread = 1 + (truth["r_half"] / LEGACY_SEEING) ** 2  # sky noise of extended sources

@@ -57,7 +57,10 @@ class BandLight:
         return np.asarray(ab_mag(self.flux_lambda[:, column], self.pivot[column]))
 
     def nanomaggies(self, band: str, photsys: NDArray[np.str_]) -> Floats:
-        """Fluxes in G, R, Z, W1 or W2 as the Legacy Surveys' system of each source has them."""
+        """Fluxes in G, R, Z, W1 or W2 as the Legacy Surveys' system of each source has them.
+
+        photsys ("N" or "S"), and the fluxes: (num_sources,)
+        """
         if band in ("W1", "W2"):
             return np.asarray(10 ** (-0.4 * (self.mag(f"MAG_{band}") - NANOMAGGIE_ZERO)))
         south, north = (self.mag(f"MAG_{band}_{system}") for system in "SN")
@@ -99,7 +102,10 @@ def lights(
 
 
 def optical(flux: NDArray[np.float32]) -> NDArray[np.float32]:
-    """DESI's pixels of spectra on grid(SPECTRUM_STEP)."""
+    """DESI's pixels of spectra on grid(SPECTRUM_STEP).
+
+    flux: (num_sources, num_wave of the grid); returns (num_sources, 7781)
+    """
     first = int(np.searchsorted(grid(SPECTRUM_STEP), WAVE[0]))
     return flux[:, first : first + len(WAVE)]
 

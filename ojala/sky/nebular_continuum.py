@@ -33,6 +33,8 @@ def per_hbeta(wave: ArrayLike) -> Floats:
 
     Free-bound and free-free with the Kramers coefficients (Osterbrock & Ferland 2006, Sec. 4.3),
     two-photon decay of 2s (Nussbaumer & Schmutz 1984, Eq. 2), low density.
+
+    wave, and the answer: (num_wave,)
     """
     wave = np.asarray(wave, dtype=np.float64)
     per_hertz = HELIUM * (_free_bound(wave) + _free_free(wave)) + _two_photon(wave)

@@ -54,7 +54,10 @@ L3000 (erg/s) at which the components' quasars were seen (Baldwin 1977; Dietrich
 
 
 def baldwin_effect(log_flux: Array, log_l3000: Array) -> Array:
-    """Strengthen lines of fainter quasars; ``log_flux`` is ln f_lambda on REST_WAVE."""
+    """Strengthen lines of fainter quasars; ``log_flux`` is ln f_lambda on REST_WAVE.
+
+    log_flux: (num_sources, len(REST_WAVE)); log_l3000: erg/s, (num_sources,)
+    """
     boosted = log_flux.copy()
     for start, end, slope, pivot in BALDWIN:
         window = slice(*np.searchsorted(REST_WAVE, (start, end)))
@@ -66,7 +69,10 @@ def baldwin_effect(log_flux: Array, log_l3000: Array) -> Array:
 
 
 def line_continuum(log_flux: Array, window: slice) -> Array:
-    """Power law through the two ends of ``window`` (its red end alone for Lyman alpha)."""
+    """Power law through the two ends of ``window`` (its red end alone for Lyman alpha).
+
+    log_flux: (num_sources, len(REST_WAVE)); returns (num_sources, width of the window)
+    """
     log_wave = np.log(REST_WAVE[window])
     red = log_flux[:, window.stop - 1, None]
     if REST_WAVE[window.start] < 1216:
@@ -122,5 +128,7 @@ def virial_mass(fwhm: Array, log_l3000: Array) -> Array:
 
     fwhm: of Mg II, km/s; log_l3000: log10 of lambda L_lambda at 3000 Angstrom, erg/s
     (Vestergaard & Osmer 2009, Eq. 1).
+
+    fwhm, log_l3000: (num_sources,)
     """
     return np.asarray(6.86 + 2 * np.log10(fwhm / 1000) + 0.5 * (log_l3000 - 44))

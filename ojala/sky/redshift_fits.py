@@ -101,7 +101,10 @@ def line_flux_err(flux_err: NDArray[np.floating], wave: Floats) -> Floats:
 
 
 def pixel_err(flux_err: NDArray[np.floating], wave: Floats) -> Floats:
-    """The noise of a pixel near ``wave`` (median of five), infinite without data."""
+    """The noise of a pixel near ``wave`` (median of five), infinite without data.
+
+    flux_err: (num_sources, 7781); wave: Angstrom, (num_sources,)
+    """
     pixel = np.rint((wave - WAVE[0]) / STEP).astype(int)
     inside = (pixel >= 2) & (pixel < len(WAVE) - 2)
     around = np.where(inside, pixel, 2)[:, None] + np.arange(-2, 3)
@@ -113,6 +116,7 @@ def continuum(light: BandLight, wave: Floats, width: Floats) -> Floats:
     """Continuum of the total light near ``wave``, from the narrow bands less the line in them.
 
     wave, width: of a line and its observed equivalent width, Angstrom, one per source
+    wave, width, and the answer: (num_sources,)
     """
     bands = narrow_bands()
     flux = light.of([band.token for band in bands])

@@ -45,7 +45,10 @@ BLACK_HOLE_LIMIT = 22.0
 
 
 def is_right(truth: Columns, z_found: Floats) -> NDArray[np.bool_]:
-    """True where redrock's redshift is that of the source."""
+    """True where redrock's redshift is that of the source.
+
+    truth's z, z_found: (num_sources,)
+    """
     return np.asarray(np.abs(z_found - truth["z"]) < WRONG_REDSHIFT * (1 + truth["z"]))
 
 
@@ -114,6 +117,7 @@ def bhmass(rng: np.random.Generator, truth: Columns, snr: Floats, flux_r: Floats
 
     snr: median per pixel of the spectrum, which sets the error: 0.1 to 0.6 dex
     flux_r: nanomaggies, of the catalogue's magnitude limit
+    snr, flux_r: (num_sources,)
     """
     low, high = BLACK_HOLE_SPAN
     bright = flux_r > 10 ** (-0.4 * (BLACK_HOLE_LIMIT - NANOMAGGIE_ZERO))

@@ -37,6 +37,7 @@ def surface_flux(teff: Array, logg: Array, helium: NDArray[np.bool_]) -> NDArray
     """log10 of lambda F_lambda at the surface (erg/s/cm2) on WAVE, (num_stars, len(WAVE)).
 
     teff: K, up to 50,000; logg: log10 of cm/s2; helium: True for atmospheres without hydrogen
+    All three: (num_stars,).
     """
     log_flux = np.where(helium[:, None], _black_body(teff), _hydrogen(teff))
     strong = np.where(teff < 13_000.0, np.log(teff / 13_000.0) / 0.35, np.log(teff / 13_000) / 0.65)

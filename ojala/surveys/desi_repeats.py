@@ -35,7 +35,10 @@ class Repeats:
     def reasons(
         self, path: Path, fibermap: Fibermap, reasons: NDArray[np.object_]
     ) -> NDArray[np.object_]:
-        """``reasons`` with the spectra that a better one replaces added."""
+        """``reasons`` with the spectra that a better one replaces added.
+
+        reasons, and the answer: (num_spectra,), "" for a spectrum that is kept
+        """
         better = self.better.get(path)
         if better:
             for row, targetid in enumerate(fibermap.columns["TARGETID"].tolist()):

@@ -57,6 +57,8 @@ def usable(flags: NDArray[Any], mask_flags: NDArray[Any]) -> NDArray[np.bool_]:
 
     mask_flags tell that a source lies outside the window of a filter's image, or near a bright
     star or an artefact.
+
+    flags, mask_flags, and the answer: any shape
     """
     bits = sum(UNUSABLE_FLAGS)
     clear = (np.asarray(flags, dtype=np.int64) & bits == 0) & (np.asarray(mask_flags) == 0)
@@ -87,7 +89,10 @@ def flux_of_mag(
 def mag_of_flux(
     flux: NDArray[Any], flux_err: NDArray[Any], wave: NDArray[np.float64] | float | None = None
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """AB magnitudes and errors of f_lambda, as in ``flux_of_mag``; NaN where flux <= 0."""
+    """AB magnitudes and errors of f_lambda, as in ``flux_of_mag``; NaN where flux <= 0.
+
+    All of any shape that broadcasts with wave: (num_sources, 57) where wave is None.
+    """
     flux = np.where(np.asarray(flux) > 0, np.asarray(flux, dtype=np.float64), np.nan)
     mag_ab, mag_ab_err = -2.5 * np.log10(flux / _flux_of_zero(wave)), POGSON * flux_err / flux
     observed = np.isfinite(mag_ab) & np.isfinite(mag_ab_err)

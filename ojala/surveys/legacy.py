@@ -111,6 +111,8 @@ class Legacy:
 
         ra, dec: degrees; radius: arcsec. Where none is within the radius, magnitudes are NaN
         and MORPHTYPE is -1.
+
+        ra, dec, and every column: (num_positions,)
         """
         columns = _magnitudes(_no_sources(len(ra)))
         nearest = np.full(len(ra), chord(radius))

@@ -102,6 +102,8 @@ def read_mws(path: str | Path, targetid: TargetIds = None) -> Columns:
     outside the range of the calibration (metallicity.calibrated_feh).
 
     Raises ValueError naming the file and the HDU or column that is missing.
+
+    targetid: (num_targets,); None: every row. Columns: (num_rows,)
     """
     names = [f"{token}{kind}" for token in MWS for kind in ("", "_ERR")]
     names += ["RVS_WARN", "RR_SPECTYPE", "SUCCESS", "PRIMARY"]
@@ -122,6 +124,8 @@ def read_bhmass(path: str | Path, targetid: TargetIds = None) -> Columns:
     The catalogue is of the main survey and has no SURVEY column.
 
     Raises ValueError naming the file and the HDU or column that is missing.
+
+    targetid: (num_targets,); None: every row. Columns: (num_rows,)
     """
     table = _read(path, "BHMASS", [PAN25, f"{PAN25}_ERR"], targetid, has_survey=False)
     table["SURVEY"] = np.full(len(table["TARGETID"]), "main")
