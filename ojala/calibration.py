@@ -28,10 +28,7 @@ NUM_BINS = 10
 
 
 def coverage(residual: Floats, sigma: Floats, *, num_sigma: float) -> float:
-    """Share of residuals within ``num_sigma`` predicted sigmas; NaN where there are none.
-
-    residual, sigma: (num_sources,)
-    """
+    """Share of residuals within ``num_sigma`` predicted sigmas; NaN where there are none."""
     return float(np.mean(np.abs(residual) <= num_sigma * sigma)) if len(residual) else float("nan")
 
 
@@ -40,8 +37,6 @@ def pit(residual: Floats, sigma: Floats) -> Floats:
 
     residual: given - true. Uniform on 0 ... 1 where every error is honest; piled up at both ends
     where errors are too small, in the middle where they are too large.
-
-    residual, sigma, and the answer: (num_sources,)
     """
     return np.asarray(ndtr(-residual / sigma))
 
@@ -51,8 +46,6 @@ def crps(residual: Floats, sigma: Floats) -> Floats:
 
     sigma (u (2 Phi(u) - 1) + 2 phi(u) - 1 / sqrt(pi)) with u = residual / sigma (Gneiting et al.
     2005, Eq. 5): the absolute error of a forecast that is a distribution. Smaller is better.
-
-    residual, sigma, and the answer: (num_sources,)
     """
     u = residual / sigma
     density = np.exp(-0.5 * u**2) / np.sqrt(2 * np.pi)
@@ -65,8 +58,6 @@ def calibration_of(residual: Floats, sigma: Floats, min_objects: int) -> dict[st
     residual, sigma: NaN where a source takes no part. ``pit_distance`` is the Kolmogorov-Smirnov
     distance, 0 for honest errors; ``spread`` is the sigma_nmad-like width of residual / sigma
     (half of its 16-84 % range), 1 for honest errors, larger where errors are too small.
-
-    residual, sigma: (num_sources,)
     """
     known = np.isfinite(residual) & (sigma > 0)
     residual, sigma = residual[known].astype(np.float64), sigma[known].astype(np.float64)

@@ -28,10 +28,7 @@ MORE_IS_BETTER = ("f1", "weighted_f1", "completeness", "purity")
 
 
 def badness(measure: str, value: Floats) -> Floats:
-    """A measure turned so that more is worse.
-
-    value, and the answer: any shape
-    """
+    """A measure turned so that more is worse."""
     if measure in MORE_IS_BETTER:
         return -value
     if measure == "bias":
@@ -45,10 +42,7 @@ def of_rows(stated: Stated, rows: Rows) -> Stated:
 
 
 def quantity_measures(residual: Floats, is_redshift: bool, stated: Stated) -> list[float]:
-    """Bias and sigma_nmad, outliers of redshifts, CRPS and coverage of stated errors.
-
-    residual: (num_sources,)
-    """
+    """Bias and sigma_nmad, outliers of redshifts, CRPS and coverage of stated errors."""
     residual = residual[np.isfinite(residual)]
     found = [bias(residual), sigma_nmad(residual)]
     if is_redshift:
@@ -71,10 +65,7 @@ def nats_lost(answers: Columns, truth: Columns) -> Floats:
 def class_measures(
     true: NDArray[np.int64], given: NDArray[np.int64], nats: Floats, common: NDArray[np.bool_]
 ) -> Floats:
-    """Balanced measures of each class; of all where each has enough sources.
-
-    All arrays: (num_sources,), the last one of classes, (num_classes,).
-    """
+    """Balanced measures of each class; of all where each has enough sources."""
     counts = confusion_matrix(true, given, len(CLASSES))
     found = balanced(np.where(common[:, None], counts, 0.0))
     measures = [*found["completeness"], *found["purity"], *found["f1"]]

@@ -245,8 +245,6 @@ def observed_column(columns: Mapping[str, NDArray[Any]], token: str) -> Array:
     """Physical values, or codes, of one token, NaN where it is missing.
 
     Raises ValueError naming the column, and the row (the first is 0) that is wrong.
-
-    Columns, and the answer: (num_sources,).
     """
     if np.ndim(columns[token]) != 1:
         raise ValueError(f"column {token} holds several values in a row")

@@ -110,8 +110,6 @@ def as_table(columns: Mapping[str, NDArray[Any]], schema: pa.Schema) -> pa.Table
 
     Raises ValueError for a column that the schema does not know, columns of different length,
     or a class code out of range.
-
-    columns: (num_rows,) each
     """
     unknown = set(columns) - set(schema.names)
     if unknown:
@@ -274,8 +272,6 @@ def numbers(values: NDArray[Any], name: str) -> NDArray[np.float64]:
     """A column as numbers, NaN where blank or None.
 
     Raises ValueError naming the row (the first is 0) of what is not a number.
-
-    values, and the answer: (num_rows,)
     """
     try:
         return np.asarray(values, dtype=np.float64)
@@ -298,10 +294,7 @@ def _stripped(value: Any) -> str:
 
 
 def check_codes(codes: NDArray[Any], token: str) -> None:
-    """Raise ValueError naming the row of a code that is none of the token's categories.
-
-    codes: (num_rows,)
-    """
+    """Raise ValueError naming the row of a code that is none of the token's categories."""
     known = len(CATEGORICAL[token])
     wrong = (codes < NO_CODE) | (codes >= known) | ((codes != np.trunc(codes)) & (codes == codes))
     if np.any(wrong):

@@ -16,8 +16,6 @@ def rectangle(values: NDArray[Any], num_elements: int, where: str, first_row: in
     where: file and column, for messages; first_row: row number of the first value in its file
     Raises ValueError for text that is not numbers, for rows of different length and for cells
     that hold matrices.
-
-    Returns (num_rows, num_elements).
     """
     if values.ndim > 2:
         raise ValueError(f"{where} holds arrays of {values.ndim - 1} dimensions, expected one")
@@ -49,8 +47,5 @@ def _row(value: Any, where: str) -> NDArray[Any]:
 
 
 def number(values: NDArray[Any]) -> NDArray[np.float64]:
-    """A column as numbers, NaN for what is not one.
-
-    values, and the answer: (num_rows,)
-    """
+    """A column as numbers, NaN for what is not one."""
     return np.asarray(pd.to_numeric(pd.Series(values), errors="coerce"), dtype=np.float64)

@@ -87,9 +87,6 @@ def read_columns(
 
     Raises ValueError naming the file, the HDU and the column that is missing, or that holds text
     or arrays in place of numbers.
-
-    rows: a slice, or numbers of rows, (num_rows,)
-    Columns are (num_rows,), or (num_rows, num_elements).
     """
     cards = dict(hdu.header)
     where = f"{path}: HDU {hdu.name}"
