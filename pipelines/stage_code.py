@@ -30,6 +30,7 @@ CARRIERS = frozenset(
         "pipelines/registration.py",
         "pipelines/registry.py",
         "pipelines/stage.py",
+        "pipelines/store.py",
         "pipelines/stage_code.py",
         "pipelines/tracking.py",
         "pipelines/trials.py",
