@@ -106,11 +106,9 @@ class BandFluxes:
 def prepare(
     wave: NDArray[np.float64], responses: Mapping[str, Response], tokens: Sequence[str]
 ) -> ResponseMatrix:
-    """The weights of the bands ``tokens`` on the grid ``wave`` (Angstrom).
+    """The weights of the bands ``tokens`` on the grid ``wave``, Angstrom, (num_wave,).
 
     Raises ValueError for a grid that does not increase and for a token without a response.
-
-    wave: (num_wave,)
     """
     wave = np.asarray(wave, np.float64)
     if wave.ndim != 1 or len(wave) < 2 or not np.all(np.diff(wave) > 0):
