@@ -48,7 +48,8 @@ def predicted(
     """The catalogue of ``path`` with the answers as further columns, row by row.
 
     heads: those of the predictor; out: where the answers are to be written, for a refusal before
-    they are made where it cannot hold the catalogue's own columns; the header of the table says what predicted (HEADER_KEYS)
+    they are made where it cannot hold the catalogue's own columns
+    The header of the table says what predicted (HEADER_KEYS).
     A source without a usable MAG_i has empty answers, NaN or "", and a line on stderr says so.
     Raises ValueError naming the file for one that cannot be read or where no source has i, and
     for a column that the catalogue already has.

@@ -49,9 +49,10 @@ def _mask(mask: NDArray[np.bool_] | None) -> pa.Array | None:
 
 def _of_objects(data: NDArray[Any], mask: NDArray[np.bool_] | None) -> pa.Array:
     """Text, or lists of different length."""
+    hidden = np.zeros(len(data), dtype=bool) if mask is None else mask
     cells = [
-        None if hidden or value is np.ma.masked else value
-        for value, hidden in zip(data, mask if mask is not None else [False] * len(data))
+        None if hide or value is np.ma.masked else value
+        for value, hide in zip(data, hidden, strict=True)
     ]
     arrays = [np.asarray(cell) for cell in cells if isinstance(cell, np.ndarray)]
     if not arrays:
@@ -118,7 +119,7 @@ def _matrix(array: pa.Array) -> Any:
     if len(lengths) == 1 and None not in lengths:
         inner = masked_of(array.flatten())
         if inner.dtype.kind != "O":
-            return inner.reshape((len(array), -1, *inner.shape[1:]))
+            return inner.reshape((len(array), *lengths, *inner.shape[1:]))
     cells = np.empty(len(array), dtype=object)
     for row in range(len(array)):
         cell = array[row].values

@@ -34,7 +34,7 @@ _DIGITS = "[0-9]"
 
 @dataclass(frozen=True)
 class Head:
-    """What stands before the rows: names of the columns, lines above the rows, and the delimiter."""
+    """What stands before the rows: names of the columns, lines above the rows, the delimiter."""
 
     names: list[str]
     num_lines: int

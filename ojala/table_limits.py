@@ -66,6 +66,8 @@ def _ecsv(array: Any) -> str | None:
     kind = array.type
     if is_list(kind):
         return _list(array)
+    if is_text(kind):
+        return _row_of(array, r"^\s|\s$", "blanks at the ends of a text are lost there")
     known = is_number(kind) or is_text(kind) or is_time(kind) or is_complex(kind)
     return None if known or pa.types.is_null(kind) else _type(kind)
 

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from astropy import units as u
 from astropy.io.votable import from_table, parse
 from astropy.io.votable.tree import Info, TableElement, VOTableFile
 from astropy.table import MaskedColumn, Table
 
-from ojala.table_columns import arrow_of, flat, masked_of, meaning
+from ojala.table_columns import arrow_of, flat, is_text, masked_of, meaning
 from ojala.units import known_unit, only_other_warnings, standard_text
 from ojala.unpacked import opened
 
@@ -116,7 +117,17 @@ def write_votable(table: pa.Table, header: dict[str, Any], path: Path) -> None:
         if isinstance(value, str):
             document.infos.append(Info(name=name, value=value))
     with only_other_warnings():
-        document.to_xml(str(path))
+        document.to_xml(str(path), tabledata_format="binary2" if _padded(table) else "tabledata")
+
+
+def _padded(table: pa.Table) -> bool:
+    """Whether text begins or ends with blanks, which XML readers take away."""
+    padded = (
+        pc.match_substring_regex(flat(table[field.name]), r"^\s|\s$")
+        for field in table.schema
+        if is_text(flat(table[field.name]).type)
+    )
+    return any(pc.any(rows).as_py() for rows in padded)
 
 
 def _column(field: pa.Field, array: pa.Array) -> MaskedColumn:

@@ -40,6 +40,9 @@ def is_packed(path: Path) -> bool:
 
 def pack(plain: Path, packed: Path) -> None:
     """Write a gzip file of another's bytes; the same bytes give the same file."""
-    with plain.open("rb") as source, packed.open("wb") as raw:
-        with gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as target:
-            shutil.copyfileobj(source, target)
+    with (
+        plain.open("rb") as source,
+        packed.open("wb") as raw,
+        gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as target,
+    ):
+        shutil.copyfileobj(source, target)

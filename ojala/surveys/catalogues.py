@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ojala.shards import Columns, column
 from ojala.surveys.cells import number, rectangle
+from ojala.table_columns import masked_of
 from ojala.table_csv import typed
 from ojala.table_files import FORMATS, PACKED, OpenTable, one_sentence, open_table
 
@@ -169,7 +170,7 @@ def _cells(rows: pa.Table, name: str) -> NDArray[Any]:
     if pa.types.is_string(kind):
         rows = pa.table({name: typed(rows[name])})
     elif pa.types.is_fixed_size_list(kind) and rows[name].null_count == 0:
-        inner = rows[name].combine_chunks().flatten()
-        if not pa.types.is_nested(inner.type):
-            return column(pa.table({name: inner}), name).reshape(-1, kind.list_size)
+        matrix = masked_of(rows[name])
+        masked = np.ma.isMaskedArray(matrix)
+        return np.ma.filled(matrix.astype(np.float64), np.nan) if masked else np.asarray(matrix)
     return column(rows, name)
