@@ -163,8 +163,11 @@ def _plain(column: pa.ChunkedArray) -> np.ndarray:
     values = flat(column)
     if values.null_count == len(values) and len(values):
         return np.full(len(values), np.nan)
-    if is_text(values.type) or (pa.types.is_boolean(values.type) and values.null_count):
-        text = np.array(as_text(values).to_pylist(), dtype=object)
-        return np.where(values.is_null().to_numpy(zero_copy_only=False), "", text)
+    if is_text(values.type):
+        return np.array([word or "" for word in as_text(values).to_pylist()], dtype=object)
+    if pa.types.is_boolean(values.type) and values.null_count:
+        return np.array(["" if v is None else str(v) for v in values.to_pylist()], dtype=object)
     plain = masked_of(values)
+    if plain.dtype.kind == "O":  # lists of several lengths
+        return np.array([str(value) for value in plain], dtype=object)
     return np.ma.filled(plain.astype(np.float64), np.nan) if np.ma.isMA(plain) else plain

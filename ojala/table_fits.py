@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from astropy import units as u
 from astropy.io import fits
 from numpy.typing import NDArray
 
@@ -173,7 +174,7 @@ def _column(field: pa.Field, array: pa.Array) -> fits.Column:
     values = masked_of(array)
     hidden = np.ma.getmaskarray(values) if isinstance(values, np.ma.MaskedArray) else None
     values = np.ma.getdata(values)
-    unit = standard_text(meaning(field).get("unit", "")) or None
+    unit = _unit(meaning(field).get("unit", "")) or None
     made: dict[str, Any] = {"name": field.name, "unit": unit}
     if values.dtype.kind == "O":
         return fits.Column(array=values, format=_variable(values), **made)
@@ -214,6 +215,17 @@ def unused(values: NDArray[Any], hidden: NDArray[np.bool_]) -> int:
     if null > bounds.max:
         raise ValueError("no number is left that could stand for null")
     return int(null)
+
+
+def _unit(text: str) -> str:
+    """A unit as it came where FITS understands it, else as FITS spells it."""
+    try:
+        if "dex" not in text:
+            u.Unit(text, format="fits")
+            return text
+    except ValueError:
+        pass
+    return standard_text(text)
 
 
 def _variable(values: NDArray[Any]) -> str:

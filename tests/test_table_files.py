@@ -127,6 +127,7 @@ def test_an_image_and_an_unknown_suffix_are_said(tmp_path):
     fits.PrimaryHDU(np.zeros((4, 4))).writeto(tmp_path / "t.fits")
     with pytest.raises(ValueError, match=r"t\.fits: not a readable table \(no table found"):
         read_table_file(tmp_path / "t.fits")
+    (tmp_path / "t.txt").write_text("1 2 3")
     with pytest.raises(ValueError, match=r"t\.txt: expected a name that ends in one of \.parquet"):
         read_table_file(tmp_path / "t.txt")
 
