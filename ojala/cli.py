@@ -35,6 +35,9 @@ COMMANDS = {
 
 SWITCH = "--traceback"
 
+CUT_OFF = 141
+"""Exit code of a command whose reader left before it was done, as of any other in a shell."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``ojala``; returns the exit code.
@@ -46,6 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parse(sys.argv[1:] if argv is None else list(argv))
     try:
         importlib.import_module(COMMANDS[arguments.command][0]).main(arguments)
+    except BrokenPipeError:
+        return _nobody_reads(CUT_OFF)
     except Exception as error:
         if arguments.traceback or traceback_is_wanted():
             raise
@@ -55,7 +60,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"ojala {arguments.command}: stopped", file=sys.stderr)
         return 130
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:  # all is done but for telling it
+        return _nobody_reads(0)
     return 0
+
+
+def _nobody_reads(code: int) -> int:
+    """The exit code, when whoever read what is printed (``| head -1``) has had enough."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more
+    return code
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:

@@ -18,6 +18,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ojala.quantities import CLASSES, MORPHTYPES, NO_CODE, observations, quantities, vocabulary
+from ojala.table_columns import flat
+from ojala.table_files import read_table_file
 from ojala.writing import written_whole
 
 Columns = dict[str, NDArray[Any]]
@@ -195,11 +197,11 @@ def shard_paths(path: str | Path) -> list[Path]:
 
 
 def read_table(path: str | Path, columns: Sequence[str] | None = None) -> pa.Table:
-    """A table from one Parquet file or a directory of shards.
+    """A table from one file of any format, or a directory of Parquet shards.
 
     Raises ValueError naming the file and the column that is missing, or the wrong class code.
     """
-    tables = [_read_shard(shard, columns) for shard in shard_paths(path)]
+    tables = [read_table_file(shard, columns) for shard in shard_paths(path)]
     try:
         table = pa.concat_tables(tables)
     except pa.ArrowException as error:
@@ -214,21 +216,12 @@ def read_table(path: str | Path, columns: Sequence[str] | None = None) -> pa.Tab
     return table
 
 
-def _read_shard(shard: Path, columns: Sequence[str] | None) -> pa.Table:
-    try:
-        names = pq.read_schema(shard).names
-        for name in columns or names:
-            if names.count(name) != 1:
-                fault = "there twice" if name in names else "missing"
-                raise ValueError(f"{shard}: column {name!r} is {fault}")
-        return pq.read_table(shard, columns=list(columns) if columns else None)
-    except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{shard}: not a readable Parquet file ({error})") from None
-
-
 def column(table: pa.Table, name: str) -> NDArray[Any]:
-    """One column as a numpy array."""
-    return np.asarray(table.column(name).combine_chunks().to_numpy(zero_copy_only=False))
+    """One column as a numpy array; whole numbers with nulls are exact numbers and None."""
+    values = flat(table.column(name))
+    if pa.types.is_integer(values.type) and values.null_count:
+        return np.array(values.to_pylist(), dtype=object)
+    return np.asarray(values.to_numpy(zero_copy_only=False))
 
 
 def columns_of(table: pa.Table) -> Columns:

@@ -76,7 +76,7 @@ def test_wrong_tables_are_refused_by_name(tmp_path):
     with pytest.raises(ValueError, match="no Parquet shards"):
         read_table(tmp_path)
     (tmp_path / "part-00000.parquet").write_bytes(b"PAR1 truncated")
-    with pytest.raises(ValueError, match=r"part-00000.parquet: not a readable Parquet file"):
+    with pytest.raises(ValueError, match=r"part-00000.parquet: not a readable table"):
         read_table(tmp_path)
     pa.parquet.write_table(pa.table({"ra": [1.0]}), tmp_path / "part-00000.parquet")
     with pytest.raises(ValueError, match=r"part-00000.parquet: column 'dec' is missing"):
