@@ -13,9 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from astropy import units
 from astropy.io import fits
-from astropy_healpix import lonlat_to_healpix
 from numpy.typing import NDArray
 
 from ojala.shards import Columns
@@ -23,15 +21,16 @@ from ojala.spectra import Spectra
 from ojala.surveys.arms import ARMS, WAVE, check_grid, merge_arms
 from ojala.surveys.binary_tables import Rows, column_names, read_columns
 from ojala.surveys.bit_masks import any_bit
-from ojala.surveys.desi_layout import FIBERMAP, FLUX_UNIT, IVAR_UNIT, NSIDE
+from ojala.surveys.desi_layout import FIBERMAP, FLUX_UNIT, IVAR_UNIT
 from ojala.surveys.desi_writing import write_coadd, write_redrock
 from ojala.surveys.hdus import check_unit, named, opened
 from ojala.surveys.images import holds_whole_numbers, pixels, shape
+from ojala.surveys.pixels import healpix
 
 __all__ = [
     "Coadd",
     "Fibermap",
-    "healpix_of",
+    "check_coadd",
     "read_coadd",
     "read_fibermap",
     "read_redrock",
@@ -58,7 +57,7 @@ class Coadd:
     fibermap: columns of FIBERMAP by name, row by row with spectra
     survey, program: of the header; a file by tile has the survey of its target bits ("sv1", "sv3"
         or "main") and the program "tile<TILEID>", which keeps its keys unique
-    healpix: pixel of each source, nside 64, nested
+    healpix: pixel of each source, nside 64, nested; -1 where it has no position
     """
 
     path: Path
@@ -114,9 +113,8 @@ def read_coadd(
     whole = fibermap if fibermap is not None else read_fibermap(path)
     picked = slice(None) if rows is None else rows
     span, within = _span(picked)
+    check_coadd(path, len(whole))
     with opened(path) as hdus:
-        for arm in ARMS:
-            _check_arm(hdus, path, arm, len(whole))
         arms = {arm: _read_arm(hdus, path, arm, span) for arm in ARMS}
         if within is not None:
             arms = {arm: (flux[within], ivar[within]) for arm, (flux, ivar) in arms.items()}
@@ -135,8 +133,19 @@ def read_coadd(
         fibermap=columns,
         survey=whole.survey,
         program=whole.program,
-        healpix=healpix_of(columns["TARGET_RA"], columns["TARGET_DEC"]),
+        healpix=healpix(columns["TARGET_RA"], columns["TARGET_DEC"]),
     )
+
+
+def check_coadd(path: str | Path, num_spectra: int) -> None:
+    """Look at everything of a coadd's arms but the pixels: shapes, wavelengths, units.
+
+    Raises ValueError as read_coadd does.
+    """
+    path = Path(path)
+    with opened(path) as hdus:
+        for arm in ARMS:
+            _check_arm(hdus, path, arm, num_spectra)
 
 
 def read_redrock(path: str | Path) -> Columns:
@@ -162,12 +171,6 @@ def read_tsnr2(path: str | Path) -> NDArray[np.float32]:
     with opened(path) as hdus:
         table = named(hdus, path, "SCORES")
         return read_columns(table, path, ["TSNR2_LRG"])["TSNR2_LRG"]
-
-
-def healpix_of(ra: NDArray[np.float64], dec: NDArray[np.float64]) -> NDArray[np.int32]:
-    """Nested pixels of nside 64 of positions in degrees."""
-    pixels = lonlat_to_healpix(ra * units.deg, dec * units.deg, NSIDE, order="nested")
-    return np.asarray(pixels, dtype=np.int32)
 
 
 def _span(rows: Rows) -> tuple[slice, NDArray[np.intp] | None]:
