@@ -22,6 +22,7 @@ from ojala.shards import Columns, morphtype_codes
 from ojala.surveys.catalogues import catalogue_paths, open_catalogue
 from ojala.surveys.cells import number
 from ojala.surveys.pixels import placed
+from ojala.surveys.qualified_names import without_schema
 from ojala.writing import written_whole
 
 BANDS = ("G", "R", "Z", "W1", "W2")
@@ -68,7 +69,8 @@ def read_sweep(path: str | Path, *, rows_per_block: int = 100_000) -> Sweep:
     num_rows = 0
     vectors, blocks = [np.empty((0, 3))], [_magnitudes(_no_sources())]
     columns = [name.lower() for name in ("RA", "DEC", "TYPE", *_flux_columns())]
-    for _, block in open_catalogue(path).blocks(columns, rows_per_block=rows_per_block):
+    table = without_schema(open_catalogue(path))
+    for _, block, _ in table.blocks(columns, rows_per_block=rows_per_block):
         block = {name.upper(): values for name, values in block.items()}
         block["TYPE"] = _texts(block["TYPE"])
         ra, dec = number(block["RA"]), number(block["DEC"])
