@@ -49,8 +49,8 @@ DESI_KEYS = pa.schema(
 )
 JPAS_KEYS = pa.schema(
     [
-        ("tile_id", pa.int32()),
-        ("number", pa.int32()),
+        ("tile_id", pa.int64()),
+        ("number", pa.int64()),
         ("healpix", pa.int32()),  # nside 64, nested
         ("ra", pa.float64()),
         ("dec", pa.float64()),

@@ -16,7 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ojala.shards import Columns, column
-from ojala.surveys.cells import number, rectangle
+from ojala.surveys.cells import number, rectangle, single
 from ojala.table_columns import masked_of
 from ojala.table_csv import typed
 from ojala.table_files import FORMATS, PACKED, OpenTable, one_sentence, open_table
@@ -48,13 +48,13 @@ class Catalogue:
         *,
         elements: Sequence[str] = (),
         rows_per_block: int = 20_000,
-    ) -> Iterator[tuple[int, Columns]]:
-        """Blocks of rows, each with the row number of its first.
+    ) -> Iterator[tuple[int, Columns, Columns]]:
+        """Blocks of rows, each with the row number of its first, and the lengths of its arrays.
 
         scalars, arrays: lower-case names of columns; an array may be stored as one column, as
             text such as "[1.2 3.4 ...]", or as one column per element, ``<array>_<element>``
-            (elements without a column are NaN). Its shape is (rows, elements), unless every
-            row of the file has another length: that is for the caller to check.
+            (elements without a column are NaN). Its shape is (rows, elements); a row whose
+            array is null (length 0) or of another length is NaN, for the caller to look at.
 
         Raises ValueError naming the file and the column (and row) that is missing or wrong.
         """
@@ -66,9 +66,10 @@ class Catalogue:
         first_row = 0
         for block in self._readable([self.names[name] for name in wanted], rows_per_block):
             columns = {name: self._scalar(name, block) for name in scalars}
+            lengths: Columns = {}
             for name, parts in stored.items():
-                columns[name] = self._array(name, parts, block, elements, first_row)
-            yield first_row, columns
+                columns[name], lengths[name] = self._array(name, parts, block, elements, first_row)
+            yield first_row, columns, lengths
             first_row += len(next(iter(columns.values())))
 
     def _readable(self, names: Sequence[str], rows_per_block: int) -> Iterator[Columns]:
@@ -91,10 +92,7 @@ class Catalogue:
         return parts
 
     def _scalar(self, name: str, block: Columns) -> NDArray[Any]:
-        values = block[self.names[name]]
-        if values.ndim != 1:
-            raise ValueError(f"{self.path}: column {name} holds several values in a row")
-        return values
+        return single(block[self.names[name]], f"{self.path}: column {name}")
 
     def _array(
         self,
@@ -103,7 +101,7 @@ class Catalogue:
         block: Columns,
         elements: Sequence[str],
         first_row: int,
-    ) -> NDArray[Any]:
+    ) -> tuple[NDArray[Any], NDArray[np.intp]]:
         if list(parts) != [name]:
             num_rows = len(block[self.names[parts[0]]])
             array = np.full((num_rows, len(elements)), np.nan)
@@ -111,7 +109,7 @@ class Catalogue:
                 part = f"{name}_{element}".lower()
                 if part in parts:
                     array[:, position] = number(block[self.names[part]])
-            return array
+            return array, np.full(num_rows, len(elements))
         where = f"{self.path}: column {name}"
         return rectangle(block[self.names[name]], len(elements), where, first_row)
 
