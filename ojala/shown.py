@@ -209,6 +209,8 @@ def _given(columns: Columns, token: str) -> Array:
 
 def _codes(values: NDArray[Any], token: str) -> NDArray[Any]:
     """Codes of a column of names or of codes. Raises ValueError for one that is neither."""
+    if values.dtype.kind == "O" and all(v is None or type(v) in (int, float) for v in values):
+        values = numbers(values, token)  # codes with nulls among them
     if values.dtype.kind in "OUS":
         return codes_of_names(values.tolist(), token)
     if values.dtype.kind not in "iuf":

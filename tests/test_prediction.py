@@ -206,6 +206,7 @@ def test_heads_answer_beside_the_model(sky, tmp_path, capsys):
     answers = read_catalogue(out)
     new = {"LOGMASS", "LOGMASS_ERR", "Z_QSO", "Z_QSO_ERR", "REASON"}
     assert set(answers.colnames) - set(NAMES) == new
+    assert "3 of 54 narrow bands, 2 of 6 broad bands used" in capsys.readouterr().err
     assert str(answers["LOGMASS"].unit) == "dex(solMass)" and np.isfinite(answers["LOGMASS"]).all()
     other = toy_bundle(tmp_path / "other", seed=1)
     refused([path, "--bundle", other, *asked[3:]], capsys, "heads/bh-mass: retrain needed")
