@@ -173,7 +173,7 @@ def faulty(fault, path):
         ("all NaN", "parquet", "column MASS holds no finite value"),
         ("no quantity", "csv", "no column MASS, it has TARGETID, MBH, MASS_ERR"),
         ("no quantity", "parquet", "no column MASS"),
-        ("text", "csv", "column MASS, row 0: 'a' is not a number"),
+        ("text", "csv", "column MASS, row 1: 'a' is not a number"),
         ("several", "fits", "column MASS holds several values in a row"),
         ("no match", "csv", "none of its 3 labelled sources is in"),
         ("twice", "csv", f"targetid {FIRST + 1} is labelled twice"),
