@@ -102,7 +102,7 @@ def answers(predict: Predict, columns: Columns, context: Sequence[str]) -> Colum
     if seen.any():
         answered = predict({name: values[seen] for name, values in columns.items()}, context)
         for name, values in answered.items():
-            everywhere[name][seen] = values
+            everywhere.setdefault(name, np.full(len(seen), np.float32(np.nan)))[seen] = values
     return everywhere
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
+from ojala import redshift_columns
 from ojala.bands import narrow_bands
 from ojala.batch import Context, full_context
 from ojala.bundle import Bundle
@@ -27,6 +28,8 @@ from ojala.model.ojala import pooled
 from ojala.photometry import Photometry
 from ojala.quantities import CLASSES, MORPHTYPES, NO_CODE, observations, vocabulary
 from ojala.quantities import queries as all_queries
+from ojala.redshift_columns import REDSHIFTS
+from ojala.redshift_pdf import RedshiftPdf, gaussian
 from ojala.resident import IS_BAND, observed_values
 from ojala.scaling import Scaling
 from ojala.shards import (
@@ -101,7 +104,8 @@ class Predictor:
             every head
         context: tokens that may be used, by default all observations; a quantity that is known
             (Z_GAL, say) may be named here. Leave out a band that is asked for.
-        Returns <TOKEN> and <TOKEN>_ERR; for a head <QUANTITY> and <QUANTITY>_ERR; for SPECTYPE
+        Returns <TOKEN> and <TOKEN>_ERR; of a redshift also what else is read from p(z)
+        (``redshift_columns.SUFFIXES``); for a head <QUANTITY> and <QUANTITY>_ERR; for SPECTYPE
         CLASS, P_GALAXY, P_STAR and P_QSO; for MORPHTYPE its name and P_DEV ... P_SER; with
         ``embeddings`` EMBEDDING, (num_sources, width).
         Raises ValueError naming the column and row (the first is 0) that is wrong, for a source
@@ -122,6 +126,21 @@ class Predictor:
         if embeddings:
             columns["EMBEDDING"] = answers[-1]
         return columns
+
+    def redshifts(
+        self, catalogue: Catalogue, *, context: Sequence[str] | None = None
+    ) -> dict[str, RedshiftPdf]:
+        """p(z) of the sources, by token: Z_GAL if they are galaxies, Z_QSO if they are quasars.
+
+        A network that answers with Gaussians has them put into steps. Raises as ``predict`` does.
+        """
+        answers = self.predict(catalogue, REDSHIFTS, context=context)
+        return {
+            token: gaussian(
+                answers[token].astype(np.float64), answers[f"{token}_ERR"].astype(np.float64)
+            )
+            for token in REDSHIFTS
+        }
 
     def embed(self, catalogue: Catalogue, *, context: Sequence[str] | None = None) -> Array:
         """Embeddings of the sources: mean-pooled encoder tokens, (num_sources, width)."""
@@ -186,6 +205,10 @@ class Predictor:
         value, value_err = self.bundle.scaling.unscale(
             token, mean[:, position].astype(np.float64), error[:, position].astype(np.float64)
         )
+        if token in REDSHIFTS:
+            return redshift_columns.named(
+                token, redshift_columns.gaussian_summary(value, value_err)
+            )
         return {token: value.astype(np.float32), f"{token}_ERR": value_err.astype(np.float32)}
 
 
