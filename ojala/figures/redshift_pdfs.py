@@ -38,17 +38,16 @@ def examples(redshifts: Mapping[str, RedshiftPdf], truth: Columns, faint_limit: 
         chosen = (_as_they_come(candidates, truth), _two_modes(candidates, pdf))
         for row, (kind, rows) in enumerate(zip(("as it came", "two modes"), chosen, strict=True)):
             for column, axis in enumerate(axes[2 * number + row]):
-                title = f"{CLASS_NAMES[name].capitalize()}, {kind}"
+                axis.set_title(f"{CLASS_NAMES[name].capitalize()}, {kind}", fontsize=8)
                 if column < len(rows):
                     _panel(axis, pdf[rows[column : column + 1]], truth, rows[column], name)
-                    title = f"{title}: i = {truth['MAG_i'][rows[column]]:.1f}"
                 else:
                     axis.text(0.5, 0.5, "no such source", ha="center", va="center", color="0.5")
-                axis.set_title(title, fontsize=9)
-                axis.set(xlabel="Redshift" if row else "", ylabel="" if column else "p(z)")
+                    axis.set(xticks=[], yticks=[])
+                axis.set(xlabel="Redshift", ylabel="p(z)")
     figure.suptitle(
         f"Sources of Test-Real with i < {faint_limit:g}. As it came: at random, one of each "
-        "quarter in magnitude. Two modes: the largest second ones",
+        "quarter in magnitude. Two modes: the largest second ones. Modes with their probability",
         fontsize=10,
     )
     figure.legend(handles=_keys(), loc="outside lower center", ncols=5, frameon=False, fontsize=9)
@@ -77,7 +76,8 @@ def _panel(axis: Axes, pdf: RedshiftPdf, truth: Columns, row: np.intp, name: str
     z = np.expm1(pdf.edges)
     axis.stairs(pdf.probability[0] / np.diff(z), z, color=colour, fill=True, alpha=0.35)
     low, high = (float(end[0]) for end in pdf.interval(ONE_SIGMA))
-    axis.axvspan(low, high, color="0.5", alpha=0.18, lw=0)
+    top = 1.12 * float((pdf.probability[0] / np.diff(z)).max())
+    axis.plot([low, high], [0.95 * top, 0.95 * top], color="0.4", lw=3, solid_capstyle="butt")
     found = modes(pdf)
     axis.axvline(float(found.first[0]), color=colour, lw=1.2)
     if np.isfinite(found.second[0]):
@@ -85,20 +85,12 @@ def _panel(axis: Axes, pdf: RedshiftPdf, truth: Columns, row: np.intp, name: str
     axis.axvline(z_true, color="k", lw=1.0, ls="--")
     shown = [float(end[0]) for end in pdf.interval(0.99)] + [z_true]
     margin = max(MARGIN * (max(shown) - min(shown)), 0.01)
-    axis.set(xlim=(min(shown) - margin, max(shown) + margin), yticks=[])
-    said = [f"mode {found.first[0]:.3f} ({found.first_weight[0]:.0%})"]
+    axis.set(xlim=(min(shown) - margin, max(shown) + margin), ylim=(0, top), yticks=[])
+    said = [f"i = {truth['MAG_i'][row]:.1f}", f"{found.first[0]:.3f} ({found.first_weight[0]:.0%})"]
     if found.second_weight[0] > 0:
-        said.append(f"second {found.second[0]:.3f} ({found.second_weight[0]:.0%})")
+        said.append(f"{found.second[0]:.3f} ({found.second_weight[0]:.0%})")
     said.append(f"true {z_true:.3f}")
-    right = found.first[0] < 0.5 * (min(shown) + max(shown))
-    axis.annotate(
-        "\n".join(said),
-        (0.97 if right else 0.03, 0.95),
-        xycoords="axes fraction",
-        ha="right" if right else "left",
-        va="top",
-        fontsize=8,
-    )
+    axis.set_title(f"{axis.get_title()}\n{'; '.join(said)}", fontsize=8)
 
 
 def _keys() -> list[Patch | Line2D]:
@@ -106,6 +98,6 @@ def _keys() -> list[Patch | Line2D]:
         Patch(color="0.4", alpha=0.4, label="p(z), in the colour of the class"),
         Line2D([], [], color="0.4", label="mode"),
         Line2D([], [], color="0.4", ls=":", label="second mode"),
-        Patch(color="0.5", alpha=0.18, label="central 68 %"),
+        Line2D([], [], color="0.4", lw=3, label="central 68 %"),
         Line2D([], [], color="k", ls="--", label="spectroscopic redshift"),
     ]

@@ -95,10 +95,9 @@ def one_by_one(
         for column, (name, class_name) in enumerate(CLASS_OF.items()):
             above, below = axes[2 * number : 2 * number + 2, column]
             points = _panel(above, comparisons[name]["z"])
+            below.set_title(f"{class_name}, {set_name}", fontsize=9)
             _residuals(below, comparisons[name]["z"], above.get_xlim())
             above.set(ylabel="Photometric redshift", title=f"{class_name}, {set_name}")
-            below.set(title=f"{class_name}, {set_name}: the same on the scale of the scatter")
-            below.title.set_fontsize(9)
             for axis in (above, below):
                 axis.set(xlabel="Spectroscopic redshift")
     density_bar(figure, axes, points)
@@ -119,9 +118,9 @@ def _residuals(axis: Axes, compared: Comparison, x_limits: tuple[float, float]) 
     density_scatter(axis, true[inside], residual[inside], x_limits, limits)
     axis.axhline(0, color="k", lw=0.9, ls="--")
     axis.axhspan(-scatter, scatter, color="0.5", alpha=0.2, lw=0, zorder=0)
-    said = rf"grey: $\pm\sigma_{{\rm NMAD}}$; {np.sum(~inside)} of {len(true):,} beyond the panel"
-    axis.text(0.98, 0.96, said, transform=axis.transAxes, va="top", ha="right", fontsize=8)
+    said = rf"$\pm\sigma_{{\rm NMAD}}$ grey; {np.sum(~inside)} of {len(true):,} beyond the panel"
     axis.set(ylim=limits)
+    axis.set_title(f"{axis.get_title()}: {said}", fontsize=9)
 
 
 def _panel(axis: Axes, compared: Comparison) -> Any:
@@ -140,9 +139,9 @@ def _panel(axis: Axes, compared: Comparison) -> Any:
     scores = residual_scores(compared.residual, MIN_OBJECTS, redshift=True)
     lines = [
         f"N = {scores['num_sources']:,}",
-        f"bias = {score(scores['bias']):.4f}",
-        rf"$\sigma_{{\rm NMAD}}$ = {score(scores['sigma_nmad']):.4f}",
-        f"outliers = {score(scores['outlier_fraction']):.1%}",
+        f"bias = {score(scores['bias']):.5f}",
+        rf"$\sigma_{{\rm NMAD}}$ = {score(scores['sigma_nmad']):.5f}",
+        f"outliers = {score(scores['outlier_fraction']):.2%}",
     ]
     axis.text(0.04, 0.97, "\n".join(lines), transform=axis.transAxes, va="top", fontsize=9)
     axis.legend(frameon=False, fontsize=8, loc="lower right")
