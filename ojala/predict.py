@@ -16,14 +16,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
+from ojala import redshift_columns
 from ojala.batch import Context, full_context
 from ojala.bundle import Bundle
 from ojala.device import default_device, rows_per_batch
 from ojala.heads import Head, by_name
 from ojala.loss import Likelihood, autocast
+from ojala.model.heads import Answers
 from ojala.model.ojala import pooled
 from ojala.quantities import CLASSES, MORPHTYPES, observations, vocabulary
 from ojala.quantities import queries as all_queries
+from ojala.redshift_columns import REDSHIFTS
+from ojala.redshift_pdf import RedshiftPdf, gaussian
 from ojala.shards import Columns
 from ojala.shown import Catalogue, Shown, shown
 
@@ -79,7 +83,8 @@ class Predictor:
             every head
         context: tokens that may be used, by default all observations; a quantity that is known
             (Z_GAL, say) may be named here. Leave out a band that is asked for.
-        Returns <TOKEN> and <TOKEN>_ERR; for a head <QUANTITY> and <QUANTITY>_ERR; for SPECTYPE
+        Returns <TOKEN> and <TOKEN>_ERR; of a redshift also what else is read from p(z)
+        (``redshift_columns.SUFFIXES``); for a head <QUANTITY> and <QUANTITY>_ERR; for SPECTYPE
         CLASS, P_GALAXY, P_STAR and P_QSO; for MORPHTYPE its name and P_DEV ... P_SER; with
         ``embeddings`` EMBEDDING, (num_sources, width). A source that cannot be answered has NaN
         and "" there, and in REASON why; REASON is "" where there are answers.
@@ -102,6 +107,29 @@ class Predictor:
         if embeddings:
             columns["EMBEDDING"] = answers[-1]
         return _of_everyone(columns, seen.answered) | {"REASON": seen.reason}
+
+    def redshifts(
+        self, catalogue: Catalogue, *, context: Sequence[str] | None = None
+    ) -> dict[str, RedshiftPdf]:
+        """p(z) of the sources, by token: Z_GAL if they are galaxies, Z_QSO if they are quasars.
+
+        A network that answers with Gaussians has them put into steps. Raises as ``predict`` does.
+        """
+        if self.model.heads.redshift is None:
+            answers = self.predict(catalogue, REDSHIFTS, context=context)
+            return {
+                token: gaussian(
+                    answers[token].astype(np.float64), answers[f"{token}_ERR"].astype(np.float64)
+                )
+                for token in REDSHIFTS
+            }
+        seen = self.shown(catalogue, context)
+        query_ids = torch.tensor([_token_id(token) for token in REDSHIFTS], device=self.device)
+        (steps,) = self._in_batches(
+            seen.values[seen.answered], lambda given: (self._steps(given, query_ids),)
+        )
+        everyone = _of_everyone({"STEPS": steps}, seen.answered)["STEPS"]
+        return self._pdfs(everyone)
 
     def embed(self, catalogue: Catalogue, *, context: Sequence[str] | None = None) -> Array:
         """Embeddings of the sources: mean-pooled encoder tokens, (num_sources, width) float32.
@@ -144,7 +172,40 @@ class Predictor:
             query_ids, answers.mean
         )
         spectype, morphtype = answers.spectype.softmax(-1), answers.morphtype.softmax(-1)
-        return answers.mean, error, spectype, morphtype, pooled(memory)
+        redshift = self._read_from_steps(answers, query_ids[0])
+        return answers.mean, error, spectype, morphtype, redshift, pooled(memory)
+
+    def _steps(self, given: Context, query_ids: Tensor) -> Tensor:
+        """Probabilities of the steps of both redshifts, (batch, kinds, steps)."""
+        head = self.model.heads.redshift
+        answers = self.model.answer(self._memory(given), query_ids.expand(len(given), -1))
+        assert head is not None and answers.redshift is not None
+        return head.probability(answers.redshift)
+
+    def _read_from_steps(self, answers: Answers, query_ids: Tensor) -> Tensor:
+        """What is said of each redshift that is asked for, (batch, kinds, numbers).
+
+        Read batch by batch, so that the steps of a large catalogue are never held at once.
+        """
+        num, kinds = len(answers.mean), len(REDSHIFTS)
+        said = np.full((num, kinds, len(redshift_columns.SUFFIXES)), np.nan)
+        head = self.model.heads.redshift
+        if head is not None and answers.redshift is not None:
+            steps = head.probability(answers.redshift).cpu().numpy()
+            for kind, (token, pdf) in enumerate(self._pdfs(steps).items()):
+                if _token_id(token) in query_ids:
+                    said[:, kind] = redshift_columns.summary(pdf)
+        return torch.from_numpy(said)
+
+    def _pdfs(self, steps: Array) -> dict[str, RedshiftPdf]:
+        """Distributions by token, of the probabilities of their steps, (num, kinds, steps)."""
+        head = self.model.heads.redshift
+        assert head is not None
+        edges = head.edges_KS.double().cpu().numpy()
+        return {
+            token: RedshiftPdf(edges=edges[kind], probability=steps[:, kind])
+            for kind, token in enumerate(REDSHIFTS)
+        }
 
     @torch.inference_mode()
     def _in_batches(
@@ -170,14 +231,20 @@ class Predictor:
         return tuple(np.concatenate(part)[back] for part in zip(*parts, strict=True))
 
     def _physical(self, token: str, answers: tuple[Array, ...], position: int) -> Columns:
-        mean, error, spectype, morphtype, _ = answers
+        mean, error, spectype, morphtype, redshift, _ = answers
         if token == "SPECTYPE":
             return _probabilities("CLASS", CLASSES, spectype[:, position])
         if token == "MORPHTYPE":
             return _probabilities("MORPHTYPE", MORPHTYPES, morphtype[:, position])
+        if token in REDSHIFTS and self.model.heads.redshift is not None:
+            return redshift_columns.named(token, redshift[:, REDSHIFTS.index(token)])
         value, value_err = self.bundle.scaling.unscale(
             token, mean[:, position].astype(np.float64), error[:, position].astype(np.float64)
         )
+        if token in REDSHIFTS:
+            return redshift_columns.named(
+                token, redshift_columns.gaussian_summary(value, value_err)
+            )
         return {token: value.astype(np.float32), f"{token}_ERR": value_err.astype(np.float32)}
 
 

@@ -2,7 +2,8 @@
 
 Every token of the vocabulary is a column: float32 with NaN where nothing is known (and
 ``<TOKEN>_ERR``, 1 sigma), or an int8 code with -1 where it is not known (MORPHTYPE, SPECTYPE).
-Beside them stand the keys, the truth that sampling and fine-tuning use, and ``weight``, ``split``.
+Beside them stand the keys, the truth that sampling and fine-tuning use, ``weight`` and ``split``,
+and ``<TOKEN>_CLEAN``, the bands before noise was added.
 The J-PAS table is the same without labels.
 """
 
@@ -17,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from ojala.bands import narrow_bands
 from ojala.quantities import CLASSES, MORPHTYPES, NO_CODE, observations, quantities, vocabulary
 from ojala.table_columns import flat
 from ojala.table_files import read_table_file
@@ -74,6 +76,12 @@ EXTRA_LABELS = pa.schema(
 EXCLUDED = pa.schema([("targetid", pa.int64()), ("survey", pa.string()), ("program", pa.string())])
 """Key of the sources that must not be trained on."""
 
+PERTURBED = (*(band.token for band in narrow_bands()), "MAG_i")
+"""Tokens that J-PAS measures: the ones that take a donor's error and are perturbed by it."""
+
+CLEAN_SUFFIX = "_CLEAN"
+"""Of the columns that hold what a band was before it was perturbed."""
+
 TRAINING = pa.schema([("weight", pa.float64()), ("split", pa.string())])
 
 
@@ -91,6 +99,12 @@ def token_fields(tokens: Sequence[str]) -> list[pa.Field]:
 def mocks_schema() -> pa.Schema:
     """Columns of the DESI mocks, and of the test sets made from them."""
     return pa.schema([*DESI_KEYS, *token_fields(vocabulary()), *EXTRA_LABELS, *TRAINING])
+
+
+def noisy_schema() -> pa.Schema:
+    """Columns of the mocks with J-PAS noise and of the training table: the noiseless ones too."""
+    clean = [pa.field(f"{token}{CLEAN_SUFFIX}", pa.float32()) for token in PERTURBED]
+    return pa.schema([*mocks_schema(), *clean])
 
 
 def jpas_schema() -> pa.Schema:
