@@ -65,6 +65,11 @@ class Labelled:
     value: NDArray[np.float64]
     error: NDArray[np.float64]
 
+    def among(self, chosen: NDArray[np.bool_]) -> Labelled:
+        """The chosen sources alone; chosen: (num_sources,)."""
+        table = self.photometry.filter(chosen)
+        return Labelled(photometry=table, value=self.value[chosen], error=self.error[chosen])
+
 
 def read_labels(path: str | Path, quantity: str) -> Labels:
     """The rows of a table that have a finite ``quantity``.

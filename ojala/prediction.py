@@ -16,10 +16,11 @@ from astropy import units as u
 from astropy.table import MaskedColumn, Table
 
 from ojala import __version__, bundle, head
+from ojala.band_columns import band_columns
 from ojala.derived import derived
-from ojala.predict import Predictor, observed_column
-from ojala.quantities import observations
-from ojala.shards import Columns, columns_of, numbers, read_table
+from ojala.predict import Predictor
+from ojala.shards import columns_of, read_table
+from ojala.shown import NO_RATIOS, Shown, other_columns, token_columns
 from ojala.table_files import read_table_file, table_format, write_table_file
 from ojala.vac import HEADER_KEYS, VacColumn, vac_column
 from ojala.writing import written_whole
@@ -29,17 +30,16 @@ Class, redshift and physical quantities of the sources of a catalogue.
 
 The catalogue holds whatever bands there are, named as the released mocks name them: J0378 ... J0910
 (flux density over that of the i band), MAG_i (needed), MAG_G, MAG_R, MAG_Z, MAG_W1, MAG_W2 (AB),
-MORPHTYPE; NaN or an empty cell is not observed. The answers stand beside its own columns, and are
-empty for a source without MAG_i. Line fluxes and luminosities need AUTO_iSDSS, the total i flux in
-1e-19 erg/s/cm2/Angstrom.
+MORPHTYPE; or as the J-PAS archive and the released CSV name them (FLUX_APER_COR_3_0_J0660). NaN, an
+empty cell, 99 and the like are not observed. The answers stand beside its own columns; a source
+that cannot be answered, without MAG_i say, has none, and REASON says why. Line fluxes and
+luminosities need AUTO_iSDSS, the total i flux in 1e-19 erg/s/cm2/Angstrom.
 
 Example:
     ojala predict sources.fits --bundle models/ojala --out answers.parquet"""
 
 PARQUET = ".parquet"
 KINDS = ".csv, .ecsv, .fits, .vot or .parquet"
-
-_USED = {"AUTO_iSDSS"} | {name for token in observations() for name in (token, f"{token}_ERR")}
 
 
 def predicted(
@@ -51,23 +51,27 @@ def predicted(
     """The catalogue of ``path`` with the answers as further columns, row by row.
 
     heads: those of the predictor; the header of the table says what predicted (HEADER_KEYS)
-    A source without a usable MAG_i has empty answers, NaN or "", and a line on stderr says so.
-    Raises ValueError naming the file for one that cannot be read or where no source has i, and
-    for a column that the catalogue already has.
+    What was used of it, and what was not, is said on stderr.
+    Raises ValueError naming the file for one that cannot be read or is not understood, one whose
+    narrow bands are no ratios, and for a column that the catalogue already has.
     """
     catalogue = read_catalogue(path)
-    columns = {name: _plain(catalogue[name]) for name in catalogue.colnames if name in _USED}
     try:
-        without = _without_i(columns)
-        answers = predictor.predict(_with_stand_in(columns, without), queries)
+        wanted = band_columns(catalogue.colnames).names()
+        wanted |= set(other_columns(catalogue.colnames).values())
+        columns = token_columns({name: _plain(catalogue[name]) for name in wanted})
+        seen = predictor.shown(columns)
+        if len(seen.reason) and np.all(seen.reason == NO_RATIOS):
+            raise ValueError(
+                "narrow bands are ratios to f_lambda(i), of order 1, and these are not: "
+                "divide f_lambda of each band by that of i"
+            )
+        answers = predictor.predict(columns, queries)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     if queries is None and "AUTO_iSDSS" in columns:
         answers |= derived(answers, columns["AUTO_iSDSS"])
-    if without.any():
-        for values in answers.values():
-            values[without] = "" if values.dtype.kind == "O" else np.nan
-        _say_without_i(path, without)
+    answers["REASON"] = answers.pop("REASON")  # last
     for name, values in answers.items():
         if name in catalogue.colnames:
             raise ValueError(f"{path}: column {name} is there already: rename it to keep it")
@@ -78,6 +82,7 @@ def predicted(
         catalogue.meta.pop(card, None)  # what the catalogue was made by before
         if said.get(entry):
             catalogue.meta[card] = said[entry]
+    _say(path, seen)
     return catalogue
 
 
@@ -162,28 +167,17 @@ def main(arguments: argparse.Namespace) -> None:
     print(f"{arguments.out}: {len(table)} sources")
 
 
-def _without_i(columns: Columns) -> np.ndarray:
-    """True for sources without a usable MAG_i; where none has one the Predictor says so."""
-    if "MAG_i" not in columns:
-        return np.zeros(0, dtype=bool)
-    without = np.isnan(observed_column(columns, "MAG_i"))
-    return without & ~without.all()
-
-
-def _with_stand_in(columns: Columns, without: np.ndarray) -> Columns:
-    """Columns with some MAG_i for each source: rows keep the numbers that errors name them by."""
-    given = {"MAG_i": 20.0, "MAG_i_ERR": 1.0} if without.any() else {}
-    for name in given.keys() & columns.keys():
-        columns = columns | {name: np.where(without, given[name], numbers(columns[name], name))}
-    return columns
-
-
-def _say_without_i(path: Path, without: np.ndarray) -> None:
-    print(
-        f"{path}: {without.sum()} of {len(without)} sources have no usable MAG_i and no answers, "
-        f"the first in row {np.argmax(without) + 1} (rows count from 1)",
-        file=sys.stderr,
-    )
+def _say(path: Path, seen: Shown) -> None:
+    """What was used of a catalogue, what was taken for not observed, and who has no answers."""
+    lines = [seen.bands_used(), *seen.notes]
+    for reason in sorted(set(seen.reason) - {""}):
+        rows = seen.reason == reason
+        lines.append(
+            f"{rows.sum()} of {len(rows)} sources have {reason} and no answers, "
+            f"the first in row {np.argmax(rows) + 1} (rows count from 1)"
+        )
+    for line in lines:
+        print(f"{path}: {line}", file=sys.stderr)
 
 
 def _origin(opened: bundle.Bundle, heads: Sequence[head.Head]) -> dict[str, str]:

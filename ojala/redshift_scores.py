@@ -6,12 +6,32 @@ into p(z) in training, so that none is added here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
+from numpy.typing import NDArray
 
 from ojala.redshift_pdf import Floats, RedshiftPdf
+from ojala.shards import Columns
 
 LEAST_DENSITY = 1e-6
 """Per ln(1 + z), in place of zero: a single impossible source must not decide a mean."""
+
+SCORES = ("pit", "crps", "cde_loss", "nll")
+"""Scores of ``score_columns``, by the names that they have in metrics."""
+
+
+def score_columns(redshifts: Mapping[str, RedshiftPdf], z_true: NDArray[np.floating]) -> Columns:
+    """Columns <TOKEN>_PIT, _CRPS, _CDE_LOSS and _NLL, beside the answers that they are of.
+
+    redshifts: of the same sources, by token
+    """
+    true = z_true.astype(np.float64)
+    return {
+        f"{token}_{name.upper()}": measure(pdf, true)
+        for token, pdf in redshifts.items()
+        for name, measure in zip(SCORES, (pit, crps, cde_loss, nll), strict=True)
+    }
 
 
 def pit(pdf: RedshiftPdf, z_true: Floats) -> Floats:

@@ -228,15 +228,27 @@ def columns_of(table: pa.Table) -> Columns:
     return {name: column(table, name) for name in table.column_names}
 
 
+OTHER_TYPES = {"GPSF": "PSF", "SIMP": "REX", "COMP": "SER", "DUP": ""}
+"""Morphological types beside MORPHTYPES, as what they are taken for.
+
+GPSF is a point source that Gaia knows; SIMP, a round exponential of one size (DR3 to DR5), became
+REX; COMP, a de Vaucouleurs and an exponential profile together (to DR8), became SER. DUP is a Gaia
+source on top of a galaxy, which was not fitted: not known.
+"""
+
+
 def spectype_codes(spectype: Sequence[str]) -> NDArray[np.int8]:
     """Codes of spectral classes, -1 for the unknown ones."""
     return _codes(spectype, CLASSES)
 
 
 def morphtype_codes(morphtype: Sequence[str]) -> NDArray[np.int8]:
-    """Codes of Legacy morphological types, -1 for unknown ones; "GPSF" (Gaia) is PSF."""
-    names = ["PSF" if str(name).strip() == "GPSF" else name for name in morphtype]
-    return _codes(names, MORPHTYPES)
+    """Codes of Legacy morphological types in any case, -1 for unknown ones.
+
+    Types of older releases and of Gaia are taken as OTHER_TYPES says.
+    """
+    names = [str(name).strip().upper() for name in morphtype]
+    return _codes([OTHER_TYPES.get(name, name) for name in names], MORPHTYPES)
 
 
 def _codes(names: Sequence[str], categories: Sequence[str]) -> NDArray[np.int8]:
@@ -247,12 +259,12 @@ def _codes(names: Sequence[str], categories: Sequence[str]) -> NDArray[np.int8]:
 def codes_of_names(names: Sequence[Any], token: str) -> NDArray[np.int8]:
     """Codes of the names of a token's categories, -1 where blank or None.
 
-    Raises ValueError naming the row (the first is 0) of a name that is none of them.
+    Raises ValueError naming the row (the first is 1) of a name that is none of them.
     """
     said = [_stripped(name) for name in names]
     codes = (morphtype_codes if token == "MORPHTYPE" else spectype_codes)(said)
-    for row, (name, code) in enumerate(zip(said, codes, strict=True)):
-        if name and code == NO_CODE:
+    for row, (name, code) in enumerate(zip(said, codes, strict=True), start=1):
+        if name and code == NO_CODE and name.upper() not in OTHER_TYPES:
             known = ", ".join(CATEGORICAL[token])
             raise ValueError(
                 f"column {token}, row {row}: {name!r} is not one of {known}; missing is blank"
@@ -263,16 +275,16 @@ def codes_of_names(names: Sequence[Any], token: str) -> NDArray[np.int8]:
 def numbers(values: NDArray[Any], name: str) -> NDArray[np.float64]:
     """A column as numbers, NaN where blank or None.
 
-    Raises ValueError naming the row (the first is 0) of what is not a number.
+    Raises ValueError naming the row (the first is 1) of what is not a number.
     """
     try:
         return np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):
         found = np.full(len(values), np.nan)
-    for row, value in enumerate(np.asarray(values).tolist()):
+    for row, value in enumerate(np.asarray(values).tolist(), start=1):
         text = _stripped(value)
         try:
-            found[row] = float(text or "nan")
+            found[row - 1] = float(text or "nan")
         except ValueError:
             raise ValueError(f"column {name}, row {row}: {text!r} is not a number") from None
     return found
@@ -286,13 +298,13 @@ def _stripped(value: Any) -> str:
 
 
 def check_codes(codes: NDArray[Any], token: str) -> None:
-    """Raise ValueError naming the row of a code that is none of the token's categories."""
+    """Raise ValueError naming the row (the first is 1) of a code that is no category's."""
     known = len(CATEGORICAL[token])
     wrong = (codes < NO_CODE) | (codes >= known) | ((codes != np.trunc(codes)) & (codes == codes))
     if np.any(wrong):
         row = int(np.argmax(wrong))
         raise ValueError(
-            f"column {token}, row {row}: code {codes[row]} is not one of -1 ... {known - 1}"
+            f"column {token}, row {row + 1}: code {codes[row]} is not one of -1 ... {known - 1}"
         )
 
 

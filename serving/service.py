@@ -58,14 +58,18 @@ class OjalaService:
         queries: tokens and names of heads, by default the 15 quantities and every head
         """
         try:
-            columns = self.predictor.predict(_columns(sources), queries)
+            asked_about = _columns(sources)
+            columns = self.predictor.predict(asked_about, queries)
+            notes = self.predictor.shown(asked_about).notes
         except ValueError as error:
             raise InvalidArgument(str(error)) from None
         asked = self.predictor.heads if queries is None else queries
-        for spectype in columns.get("CLASS", ()):
+        for spectype in filter(None, columns.get("CLASS", ())):
             sources_predicted.labels(spectype=spectype, version=self.model.version).inc()
         heads = [head for head in self.heads if head.name in asked and head.state == READY]
-        return Predictions(model=self.model, heads=heads, predictions=_rows(columns))
+        return Predictions(
+            model=self.model, heads=heads, predictions=_rows(columns), notes=list(notes)
+        )
 
     @bentoml.api
     def health(self) -> Health:
@@ -74,9 +78,9 @@ class OjalaService:
 
 
 def _columns(sources: list[Any]) -> Columns:
-    """Sources as columns, null as NaN or as a name that is none; columns of nulls are left out."""
+    """Sources as columns, null as NaN or as a name that is none; but i, none is all nulls."""
     rows = [source.model_dump(exclude_none=True) for source in sources]
-    names = sorted({name for row in rows for name in row})
+    names = sorted({"MAG_i"} | {name for row in rows for name in row})
     return {
         name: np.array([row.get(name, "") for row in rows], dtype=object)
         if name == "MORPHTYPE"
@@ -86,12 +90,12 @@ def _columns(sources: list[Any]) -> Columns:
 
 
 def _rows(columns: Columns) -> list[dict[str, float | str | None]]:
-    """Columns as one mapping per source, NaN as null."""
+    """Columns as one mapping per source, NaN and "" as null."""
     values = {name: [_plain(value) for value in column] for name, column in columns.items()}
     return [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
 
 
 def _plain(value: Any) -> float | str | None:
     if isinstance(value, str):
-        return value
+        return value or None
     return float(value) if math.isfinite(value) else None
