@@ -23,8 +23,8 @@ from ojala.adaptation import AdaptationConfig, Reweighter, adaptation_terms, gat
 from ojala.batch import Batch, Context
 from ojala.model.heads import Answers
 from ojala.model.ojala import Ojala, pooled
-from ojala.model.redshift import REDSHIFT_IDS, REDSHIFTS, RedshiftHead
-from ojala.quantities import vocabulary
+from ojala.model.redshift import REDSHIFT_IDS, RedshiftHead
+from ojala.quantities import REDSHIFTS, vocabulary
 from ojala.redshift_loss import SMOOTHING, asked_redshifts, cross_entropy
 from ojala.scaling import Scaling
 

@@ -16,8 +16,8 @@ from ojala.loss import Likelihood, autocast
 from ojala.metrics import OUTLIER_THRESHOLD, outlier_fraction, sigma_nmad
 from ojala.model.heads import Answers
 from ojala.model.ojala import Ojala
-from ojala.model.redshift import REDSHIFT_IDS, REDSHIFTS, RedshiftHead, asked
-from ojala.quantities import CLASSES, queries, vocabulary
+from ojala.model.redshift import REDSHIFT_IDS, RedshiftHead, asked
+from ojala.quantities import CLASSES, REDSHIFTS, queries, vocabulary
 from ojala.redshift_loss import AskedRedshifts, asked_redshifts
 from ojala.redshift_modes import modes
 from ojala.redshift_pdf import RedshiftPdf
