@@ -91,7 +91,7 @@ ui: $(INSTALLED) ## the MLflow UI: runs side by side, registered versions
 		exit 1; }
 	@# What there is is checked, and mended where the project was moved; MLflow makes what there is not.
 	@test -z "$$MLFLOW_TRACKING_URI" -a ! -e mlflow.db || python -m pipelines.store
-	mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}" \
+	mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$$PWD/mlflow.db}" \
 		--port $${PORT:-5000}
 
 serve: $(INSTALLED) ## a service of the registered model on PORT, 3000 (docs/service.md)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,10 +57,14 @@ def while_heard() -> Iterator[None]:
 
 
 def _is_heard() -> bool:
-    """Whether standard output is open still; where it is not, Python is kept from saying so."""
+    """Whether standard output has a reader; where it has none, Python is kept from saying so."""
     try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return False
-    return True
+        output = sys.stdout.fileno()
+    except OSError:  # it is no file of the system's
+        return True
+    asked = select.poll()
+    asked.register(output, 0)
+    if not any(event & select.POLLERR for _, event in asked.poll(0)):
+        return True
+    os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    return False

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import time
+import asyncio
+import contextlib
 import zlib
 from collections.abc import AsyncIterator
 
@@ -19,11 +20,12 @@ TOO_LARGE = f"the body is larger than {MAX_BYTES // 2**20} MiB, ask for fewer so
 
 
 class RefusedBody(Exception):
-    """A body that is not taken; its status of HTTP, and why in a sentence."""
+    """A body that is not taken: the status of HTTP, why in a sentence, and whether it ended."""
 
-    def __init__(self, status: int, told: str) -> None:
+    def __init__(self, status: int, told: str, *, ended: bool) -> None:
         super().__init__(told)
         self.status = status
+        self.ended = ended
 
 
 async def unpacked(scope: Scope, receive: Receive) -> tuple[Scope, Receive]:
@@ -33,10 +35,12 @@ async def unpacked(scope: Scope, receive: Receive) -> tuple[Scope, Receive]:
     """
     encoding = _header(scope, b"content-encoding").strip().lower()
     if encoding not in ("", "identity", *GZIP):
-        raise RefusedBody(415, f"Content-Encoding is {encoding}, expected gzip or none")
+        raise RefusedBody(
+            415, f"Content-Encoding is {encoding}, expected gzip or none", ended=False
+        )
     length = _header(scope, b"content-length")
     if length.isdigit() and int(length) > MAX_BYTES:
-        raise RefusedBody(413, TOO_LARGE)
+        raise RefusedBody(413, TOO_LARGE, ended=False)
     body = await _read(receive)
     if encoding in GZIP:
         body = gunzipped(body)
@@ -58,41 +62,44 @@ def gunzipped(packed: bytes) -> bytes:
         try:
             part = member.decompress(packed, left + 1)
         except zlib.error as error:
-            raise RefusedBody(400, f"the body is not what gzip writes ({error})") from None
+            raise RefusedBody(
+                400, f"the body is not what gzip writes ({error})", ended=True
+            ) from None
         left -= len(part)
         if left < 0:
-            raise RefusedBody(413, f"unpacked, {TOO_LARGE}")
+            raise RefusedBody(413, f"unpacked, {TOO_LARGE}", ended=True)
         if not member.eof:
-            raise RefusedBody(400, "the body that gzip packed is cut off")
+            raise RefusedBody(400, "the body that gzip packed is cut off", ended=True)
         parts.append(part)
         packed = member.unused_data
     return b"".join(parts)
 
 
 async def heard_out(receive: Receive) -> None:
-    """Let a refused body pass, for a while and unread."""
-    until = time.monotonic() + LINGER
-    async for _ in _pieces(receive):
-        if time.monotonic() > until:
-            return
+    """Let the rest of a refused body pass, for a while and unread."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LINGER):
+            async for _ in _pieces(receive):
+                pass
 
 
 async def _read(receive: Receive) -> bytes:
     parts, size = [], 0
-    async for piece in _pieces(receive):
+    async for piece, is_last in _pieces(receive):
         size += len(piece)
         if size > MAX_BYTES:
-            raise RefusedBody(413, TOO_LARGE)
+            raise RefusedBody(413, TOO_LARGE, ended=is_last)
         parts.append(piece)
     return b"".join(parts)
 
 
-async def _pieces(receive: Receive) -> AsyncIterator[bytes]:
-    more = True
-    while more:
+async def _pieces(receive: Receive) -> AsyncIterator[tuple[bytes, bool]]:
+    """The parts of a body, and of each whether it is the last."""
+    is_last = False
+    while not is_last:
         message = await receive()
-        yield message.get("body", b"")
-        more = message["type"] == "http.request" and message.get("more_body", False)
+        is_last = message["type"] != "http.request" or not message.get("more_body", False)
+        yield message.get("body", b""), is_last
 
 
 def _told_once(body: bytes, receive: Receive) -> Receive:

@@ -74,7 +74,8 @@ async def _refused_body(
     headers = [*answer.raw_headers, (b"connection", b"close")]
     await send(start | {"headers": headers})
     await send({"type": "http.response.body", "body": bytes(answer.body), "more_body": True})
-    await bodies.heard_out(receive)
+    if not refused.ended:
+        await bodies.heard_out(receive)
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
