@@ -43,7 +43,7 @@ $(LOCKED): $(LOCKS)
 		-r requirements/templates.txt -r requirements/dev.txt
 	@touch $@
 
-$(INSTALLED): $(LOCKED) pyproject.toml requirements/relocatable.py
+$(INSTALLED): $(LOCKED) pyproject.toml $(wildcard requirements/*.py)
 	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	$(VENV)/bin/python requirements/relocatable.py
 	@test -e .git || $(VENV)/bin/dvc config --local core.no_scm true
