@@ -14,7 +14,7 @@ from argparse import RawDescriptionHelpFormatter
 from collections.abc import Sequence
 
 from ojala import __version__
-from ojala.faults import TRACEBACK, sentence, traceback_is_wanted
+from ojala.faults import TRACEBACK, sentence, traceback_is_wanted, while_heard
 
 COMMANDS = {
     "simulate": ("ojala.sky.survey", "a simulated sky in the formats of DESI, J-PAS and Legacy"),
@@ -35,9 +35,6 @@ COMMANDS = {
 
 SWITCH = "--traceback"
 
-CUT_OFF = 141
-"""Exit code of a command whose reader left before it was done, as of any other in a shell."""
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``ojala``; returns the exit code.
@@ -46,11 +43,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     # Threads that spin while they wait take ten times as long where other jobs share the cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    arguments = _parse(sys.argv[1:] if argv is None else list(argv))
+    with while_heard():
+        return _run(sys.argv[1:] if argv is None else list(argv))
+
+
+def _run(argv: list[str]) -> int:
+    """Run a sub-command; returns the exit code."""
+    arguments = _parse(argv)
     try:
-        importlib.import_module(COMMANDS[arguments.command][0]).main(arguments)
-    except BrokenPipeError:
-        return _nobody_reads(CUT_OFF)
+        with while_heard():
+            importlib.import_module(COMMANDS[arguments.command][0]).main(arguments)
     except Exception as error:
         if arguments.traceback or traceback_is_wanted():
             raise
@@ -60,17 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"ojala {arguments.command}: stopped", file=sys.stderr)
         return 130
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:  # all is done but for telling it
-        return _nobody_reads(0)
     return 0
-
-
-def _nobody_reads(code: int) -> int:
-    """The exit code, when whoever read what is printed (``| head -1``) has had enough."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more
-    return code
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:

@@ -35,6 +35,7 @@ def evaluate() -> None:
     Numbers, figures and the report join the run that trained the bundle.
     """
     config = params.section("evaluate", EvaluateConfig)
+    tracking.client()  # where it is away, that is said before the work
     opened = bundle.load(paths.BUNDLE)
     predictor = Predictor(opened)
     found = _evaluated(predictor, config)
