@@ -15,7 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ojala.resident import IS_BAND, IS_LABEL, ResidentTable
+from ojala.fresh_noise import renoised
+from ojala.resident import IS_LABEL, ResidentTable
+from ojala.views import Views, ViewsConfig, draw_views, shown, targets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +31,11 @@ class MaskingConfig:
     label_weight: how much more often a label is asked for than a band of the same frequency;
         1 is the paper's, a short training learns labels sooner with more
     size_multiple: context sizes are rounded to multiples of this (8 suits GPU kernels)
-    fresh_noise: add new Gaussian noise of 1 sigma to the bands at each draw, for mocks whose
-        photometry is noiseless
+    fresh_noise: add new Gaussian noise of 1 sigma to the noiseless bands at each draw
+    calibration_err: 1 sigma of a band's zero-point, mag, that fresh noise moves it by as well
+    views: every label is asked for in a pass, and sources are shown complete, by trays or in part
+        (``ojala.views``); num_targets, label_weight and size_multiple then mean nothing. null: the
+        paper's, a few targets of any kind
     """
 
     num_targets: int = 5
@@ -41,6 +46,8 @@ class MaskingConfig:
     label_weight: float = 1.0
     size_multiple: int = 1
     fresh_noise: bool = False
+    calibration_err: float = 0.0
+    views: ViewsConfig | None = None
 
     def __post_init__(self) -> None:
         for name in ("num_targets", "min_context", "size_multiple"):
@@ -55,6 +62,14 @@ class MaskingConfig:
             raise ValueError(f"masking.max_token_weight is {self.max_token_weight}, expected >= 1")
         if not self.label_weight > 0:
             raise ValueError(f"masking.label_weight is {self.label_weight}, expected > 0")
+        if self.calibration_err < 0:
+            raise ValueError(
+                f"masking.calibration_err is {self.calibration_err}, expected 0 mag or more"
+            )
+
+
+PAPER = MaskingConfig()
+"""The paper's choice."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +141,26 @@ def draw_batch(
     target_race, context_race = _exponential(2, batch_size, table, generator)[:, part]
     values, errors = table.values[rows].float(), table.errors[rows].float()
     if config.fresh_noise:
-        values = values + _noise(errors, batch_size, generator, part)
+        shape = (2, batch_size, values.shape[1])
+        deviates = torch.randn(shape, device=table.device, generator=generator)[:, part]
+        values = renoised(table, rows, config.calibration_err, deviates)
+    races = target_race, context_race
+    if config.views is None:
+        return _few_targets(table, config, values, errors, races, num_context)
+    views = draw_views(config.views, batch_size, table.device, generator, part)
+    return _every_label(table, config, config.views, views, values, errors, races)
+
+
+def _few_targets(
+    table: ResidentTable,
+    config: MaskingConfig,
+    values: Tensor,
+    errors: Tensor,
+    races: tuple[Tensor, Tensor],
+    num_context: int,
+) -> Batch:
+    """A few tokens of any kind are asked for, beside a context of ``num_context`` others."""
+    target_race, context_race = races
     weights = token_weights(table.frequency, config.max_token_weight)
     asked_weights = torch.where(_is_label(table.device), config.label_weight, 1.0) * weights
     present = torch.isfinite(values)
@@ -140,12 +174,50 @@ def draw_batch(
         num_context,
         full=num_context <= table.observed_range[0] - config.num_targets,
     )
+    return _batch(context, values, errors, index, won)
+
+
+def _every_label(
+    table: ResidentTable,
+    config: MaskingConfig,
+    views_config: ViewsConfig,
+    views: Views,
+    values: Tensor,
+    errors: Tensor,
+    races: tuple[Tensor, Tensor],
+) -> Batch:
+    """Every label of a source is asked for, beside a context that its view decides."""
+    target_race, context_race = races
+    weights = token_weights(table.frequency, config.max_token_weight)
+    present = torch.isfinite(values)
+    is_target = targets(views_config, views, present, target_race / weights)
+    available = present & ~is_target & ~_excluded(is_target)
+    context = _viewed(config, views, values, available, context_race / weights)
+    most = min(table.most_labels + views_config.num_bands, values.shape[1])
+    index, won = _winners(target_race, is_target, most)
+    return _batch(context, values, errors, index, won)
+
+
+def _viewed(
+    config: MaskingConfig, views: Views, values: Tensor, available: Tensor, race: Tensor
+) -> Context:
+    """The context of each source's view, one column a token."""
+    keep = (config.keep_min_frac, config.keep_max_frac)
+    taken = shown(views, available, race, keep, config.min_context)
+    ids = torch.arange(1, values.shape[1] + 1, device=values.device)
+    return Context(
+        ids=torch.where(taken, ids, 0), values=torch.where(taken, values, 0.0), padding=~taken
+    )
+
+
+def _batch(context: Context, values: Tensor, errors: Tensor, index: Tensor, won: Tensor) -> Batch:
+    """The batch that asks for the tokens at ``index`` that took part in a race."""
     return Batch(
         context=context,
         query_ids=torch.where(won, index + 1, 0),
         targets=torch.where(won, values.gather(1, index), 0.0),
         target_errors=torch.where(won, errors.gather(1, index), 0.0),
-        photometric=~_is_label_id(table.device)[context.ids].any(dim=1),
+        photometric=~_is_label_id(values.device)[context.ids].any(dim=1),
     )
 
 
@@ -157,6 +229,7 @@ def draw_context(
     num_context: int,
     generator: torch.Generator,
     part: slice = slice(None),
+    config: MaskingConfig = PAPER,
 ) -> Context:
     """Contexts of sources without labels (real J-PAS), chosen as those of the mocks are.
 
@@ -165,6 +238,9 @@ def draw_context(
     rows = table.draw(batch_size, generator)[part]
     race = _exponential(1, batch_size, table, generator)[0, part]
     values = table.values[rows].float()
+    if config.views is not None:
+        views = draw_views(config.views, batch_size, table.device, generator, part)
+        return _viewed(config, views, values, torch.isfinite(values), race / weights)
     return _chosen_context(
         values,
         torch.isfinite(values),
@@ -221,18 +297,6 @@ def _exponential(
 ) -> Tensor:
     shape = (num_races, batch_size, table.values.shape[1])
     return torch.empty(shape, device=table.device).exponential_(generator=generator)
-
-
-def _noise(errors: Tensor, batch_size: int, generator: torch.Generator, part: slice) -> Tensor:
-    """Gaussian noise of the bands' errors, 0 for other tokens."""
-    shape = (batch_size, errors.shape[1])
-    deviates = torch.randn(shape, device=errors.device, generator=generator)[part]
-    return deviates * errors * _is_band(errors.device)
-
-
-@cache
-def _is_band(device: torch.device) -> Tensor:
-    return torch.from_numpy(IS_BAND).to(device)
 
 
 def _is_label(device: torch.device) -> Tensor:

@@ -100,11 +100,8 @@ def digest(directory: str | Path) -> str:
 
 def _load_model(directory: Path) -> Ojala:
     sizes = read_json(directory / CONFIG)
-    lists_as_tuples: dict[str, Any] = {
-        name: tuple(size) if isinstance(size, list) else size for name, size in sizes.items()
-    }
     try:
-        model = Ojala(ModelConfig(**lists_as_tuples))
+        model = Ojala(ModelConfig.read(sizes))
     except (TypeError, ValueError) as error:
         raise ValueError(f"{directory / CONFIG}: not the sizes of a model ({error})") from None
     model.load_state_dict(read_tensors(directory / WEIGHTS, model.state_dict()))

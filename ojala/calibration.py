@@ -1,17 +1,17 @@
 """Whether stated errors and probabilities are honest: coverage, PIT, CRPS, reliability, ECE.
 
-The model states a Gaussian for a quantity and a probability for each class. ``sigma`` is that of
-the difference given - true: the predicted one and the label's own, added in quadrature, since
-the label is measured too.
+The model states a distribution for a quantity, p(z) or a Gaussian, and a probability for each
+class. ``sigma`` of a Gaussian is that of the difference given - true: the predicted one and the
+label's own, added in quadrature, since the label is measured too.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 from scipy.stats import kstest
 
 from ojala.metrics import NOT_ENOUGH
@@ -19,24 +19,49 @@ from ojala.metrics import NOT_ENOUGH
 Floats = NDArray[np.float64]
 
 LEVELS = {"coverage_68": 0.6827, "coverage_95": 0.95}
-"""Share of true values that an interval of this name is to hold, symmetric about the mean."""
+"""Share of true values that a central interval is to hold: as many lie below as above it."""
 
-NUM_SIGMA = {"coverage_68": 1.0, "coverage_95": 1.96}
+TAIL = 1e-15
+"""PIT nearer to 0 or 1 is 8 sigma, and not told apart."""
 
 NUM_BINS = 10
 """Equal bins of probability in a reliability diagram."""
 
 
-def coverage(residual: Floats, sigma: Floats, *, num_sigma: float) -> float:
-    """Share of residuals within ``num_sigma`` predicted sigmas; NaN where there are none."""
-    return float(np.mean(np.abs(residual) <= num_sigma * sigma)) if len(residual) else float("nan")
+class Stated(NamedTuple):
+    """What was stated of each source against what is true, (num_sources,).
+
+    pit: share of the stated distribution below the true value: uniform on 0 ... 1 where it is
+        honest, piled up at both ends where errors are too small, in the middle where too large
+    crps: continuous ranked probability score, in the unit of the residual
+    Both are NaN where a source takes no part.
+    """
+
+    pit: Floats
+    crps: Floats
+
+    def among(self, rows: NDArray[Any] | slice) -> Stated:
+        """The same of some rows, of those that take part."""
+        pit, crps = self.pit[rows], self.crps[rows]
+        known = np.isfinite(pit) & np.isfinite(crps)
+        return Stated(pit[known], crps[known])
+
+
+def of_gaussian(residual: Floats, sigma: Floats) -> Stated:
+    """Of a Gaussian of 1 ``sigma``, from residuals given - true; NaN without a sigma above 0."""
+    sigma = np.where(sigma > 0, sigma, np.nan).astype(np.float64)
+    return Stated(pit(residual, sigma), crps(residual, sigma))
+
+
+def coverage(pit: Floats, level: float) -> float:
+    """Share of true values within the central interval of that level; NaN where there are none."""
+    return float(np.mean(np.abs(2 * pit - 1) <= level)) if len(pit) else float("nan")
 
 
 def pit(residual: Floats, sigma: Floats) -> Floats:
     """Probability integral transform: the share of the stated Gaussian below the true value.
 
-    residual: given - true. Uniform on 0 ... 1 where every error is honest; piled up at both ends
-    where errors are too small, in the middle where they are too large.
+    residual: given - true
     """
     return np.asarray(ndtr(-residual / sigma))
 
@@ -52,25 +77,24 @@ def crps(residual: Floats, sigma: Floats) -> Floats:
     return np.asarray(sigma * (u * (2 * ndtr(u) - 1) + 2 * density - 1 / np.sqrt(np.pi)))
 
 
-def calibration_of(residual: Floats, sigma: Floats, min_objects: int) -> dict[str, Any]:
+def calibration_of(stated: Stated, min_objects: int) -> dict[str, Any]:
     """Coverage, CRPS and the distance of the PIT from uniform of one quantity.
 
-    residual, sigma: NaN where a source takes no part. ``pit_distance`` is the Kolmogorov-Smirnov
-    distance, 0 for honest errors; ``spread`` is the sigma_nmad-like width of residual / sigma
-    (half of its 16-84 % range), 1 for honest errors, larger where errors are too small.
+    ``pit_distance`` is the Kolmogorov-Smirnov distance, 0 for honest errors; ``spread`` is half
+    of the 16-84 % range of the PIT in sigmas of a Gaussian (of residual / sigma where that is what
+    is stated), 1 for honest errors, larger where errors are too small.
     """
-    known = np.isfinite(residual) & (sigma > 0)
-    residual, sigma = residual[known].astype(np.float64), sigma[known].astype(np.float64)
+    stated = stated.among(slice(None))
     names = (*LEVELS, "spread", "crps", "pit_distance")
-    result: dict[str, Any] = {"num_sources": len(residual)}
-    if len(residual) < min_objects:
+    result: dict[str, Any] = {"num_sources": len(stated.pit)}
+    if len(stated.pit) < min_objects:
         return result | dict.fromkeys(names, NOT_ENOUGH)
-    for name in LEVELS:
-        result[name] = coverage(residual, sigma, num_sigma=NUM_SIGMA[name])
-    low, high = np.quantile(residual / sigma, [0.16, 0.84])
+    for name, level in LEVELS.items():
+        result[name] = coverage(stated.pit, level)
+    low, high = np.quantile(ndtri(np.clip(stated.pit, TAIL, 1 - TAIL)), [0.16, 0.84])
     result["spread"] = float(high - low) / 2
-    result["crps"] = float(np.mean(crps(residual, sigma)))
-    result["pit_distance"] = float(kstest(pit(residual, sigma), "uniform").statistic)
+    result["crps"] = float(np.mean(stated.crps))
+    result["pit_distance"] = float(kstest(stated.pit, "uniform").statistic)
     return result
 
 

@@ -7,16 +7,18 @@ that scores, intervals, gaps and figures all follow from the same numbers.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ojala.bands import narrow_bands
+from ojala.calibration import Stated, of_gaussian
 from ojala.derived import LINES as FLUX_LINES
 from ojala.derived import derived
 from ojala.metrics import redshift_error
 from ojala.quantities import CLASSES
+from ojala.redshift_scores import SCORES
 from ojala.shards import Columns
 
 Floats = NDArray[np.float64]
@@ -86,12 +88,15 @@ class Comparison:
 
     sigma: of given - true: predicted and label's error in quadrature; NaN where one is unknown
     redshift: residuals are divided by 1 + z_spec
+    scores: of p(z) (``redshift_scores.SCORES``), by name, each (num_sources,); empty where a
+        Gaussian is all that is stated
     """
 
     given: Floats
     true: Floats
     sigma: Floats
     redshift: bool = False
+    scores: Mapping[str, Floats] = field(default_factory=dict)
 
     @property
     def residual(self) -> Floats:
@@ -106,6 +111,13 @@ class Comparison:
         return self.sigma / (1 + self.true) if self.redshift else self.sigma
 
     @property
+    def stated(self) -> Stated:
+        """PIT and CRPS of what is stated: of p(z) where it is known, else of a Gaussian."""
+        if self.scores:
+            return Stated(self.scores["pit"], self.scores["crps"])
+        return of_gaussian(self.residual, self.residual_sigma)
+
+    @property
     def takes_part(self) -> Selected:
         """Sources with both values."""
         return np.isfinite(self.given) & np.isfinite(self.true)
@@ -117,6 +129,7 @@ class Comparison:
             true=np.where(selected, self.true, np.nan),
             sigma=np.where(selected, self.sigma, np.nan),
             redshift=self.redshift,
+            scores={name: np.where(selected, of, np.nan) for name, of in self.scores.items()},
         )
 
 
@@ -139,7 +152,16 @@ def redshift(predicted: Columns, truth: Columns, name: str) -> Comparison:
         true=truth["z"].astype(np.float64),
         sigma=predicted[f"{token}_ERR"].astype(np.float64),
         redshift=True,
+        scores=_scores_of_pdf(predicted, token),
     ).among(is_class(truth, name))
+
+
+def _scores_of_pdf(predicted: Columns, token: str) -> dict[str, Floats]:
+    """Scores of p(z) that stand beside the answers; none where they are not known."""
+    names = {name: f"{token}_{name.upper()}" for name in SCORES}
+    if any(column not in predicted for column in names.values()):
+        return {}
+    return {name: predicted[column].astype(np.float64) for name, column in names.items()}
 
 
 def comparisons(

@@ -6,16 +6,14 @@ which are fluxes over that of i. T1 ... T4 are the trays of narrow bands.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ojala.bands import narrow_bands
 from ojala.comparisons import is_class
 from ojala.emission_lines import rest_waves
-from ojala.quantities import CLASSES, observations, queries
+from ojala.quantities import observations
 from ojala.shards import Columns
 
 Predict = Callable[[Columns, Sequence[str]], Columns]
@@ -87,20 +85,7 @@ def predictions(
     for number in hidden_bands:
         fewer = without_bands(columns, number, np.random.default_rng([seed, number]))
         shown[f"hidden_{number}"] = (fewer, observations())
-    return {name: answers(predict, *given) for name, given in shown.items()}
-
-
-def answers(predict: Predict, columns: Columns, context: Sequence[str]) -> Columns:
-    """Predictions of every source; NaN, and class "", for those of which nothing is shown."""
-    seen = _with_any(columns, context)
-    if REFERENCE in context:
-        seen &= np.isfinite(columns[REFERENCE])
-    everywhere = _nothing(len(seen))
-    if seen.any():
-        answered = predict({name: values[seen] for name, values in columns.items()}, context)
-        for name, values in answered.items():
-            everywhere[name][seen] = values
-    return everywhere
+    return {name: predict(*given) for name, given in shown.items()}
 
 
 def without_lines(columns: Columns) -> Columns:
@@ -129,24 +114,3 @@ def without_bands(columns: Columns, num_hidden: int, rng: np.random.Generator) -
 def _trays(*trays: str) -> tuple[str, ...]:
     narrow = (band.token for band in narrow_bands() if band.tray in trays)
     return (*narrow, REFERENCE, *BB, M)
-
-
-def _with_any(columns: Mapping[str, NDArray[Any]], context: Sequence[str]) -> NDArray[np.bool_]:
-    """Sources with at least one token of the context."""
-    seen = np.zeros(len(columns[REFERENCE]), dtype=bool)
-    for token in context:
-        if token in columns:
-            values = columns[token]
-            seen |= values >= 0 if token == M else np.isfinite(values)
-    return seen
-
-
-def _nothing(num_sources: int) -> Columns:
-    """Columns of the Predictor for sources that it was not asked about."""
-    continuous = (token for token in queries() if token != "SPECTYPE")
-    names = [f"P_{name}" for name in CLASSES]
-    names += [name for token in continuous for name in (token, f"{token}_ERR")]
-    unknown = np.float32(np.nan)
-    return {"CLASS": np.full(num_sources, "", dtype=object)} | {
-        name: np.full(num_sources, unknown) for name in names
-    }

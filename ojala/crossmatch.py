@@ -27,7 +27,7 @@ from ojala.shards import (
     read_table,
     shard_paths,
 )
-from ojala.surveys.pixels import NSIDE, chord, healpix, unit_vectors
+from ojala.surveys.pixels import NSIDE, chord, healpix, placed, unit_vectors
 from ojala.writing import written_whole
 
 Floats = NDArray[np.float64]
@@ -71,14 +71,23 @@ def crossmatch(
     """
     jpas = read_table(jpas_path)
     keys = read_table(mocks_path, ["targetid", "survey", "program", "ra", "dec"])
-    near = within(*_positions(keys), *_positions(jpas), config.radius)
+    for path, table in ((jpas_path, jpas), (mocks_path, keys)):
+        if len(table) and not placed(*_positions(table)).any():
+            raise ValueError(f"{path}: no source has a position in columns ra and dec")
+    nowhere = ~placed(*_positions(keys))  # may be a J-PAS source: it leaves training as well
+    near = nowhere | within(*_positions(keys), *_positions(jpas), config.radius)
     rows, jpas_rows, separation = match(*_positions(keys), *_positions(jpas), config.radius)
     order = np.argsort(rows)
     rows, jpas_rows, separation = rows[order], jpas_rows[order], separation[order]
     mocks = _take(mocks_path, rows)
     known = column(mocks, "SPECTYPE") >= 0
     validates = is_validation(*_positions(mocks), config)
-    counts = {"near_jpas": int(near.sum()), "matched": len(rows), "without_class": int(sum(~known))}
+    counts = {
+        "near_jpas": int(near.sum()),
+        "matched": len(rows),
+        "without_class": int(sum(~known)),
+        "without_position": int(nowhere.sum()),
+    }
     with written_whole(directory) as partial:
         partial.mkdir()
         pq.write_table(keys.filter(near).select(EXCLUDED.names), partial / "excluded.parquet")
@@ -104,7 +113,11 @@ def match(
 
     All positions of a list: (num_positions,); what is returned: (num_pairs,).
     """
-    tree, other = cKDTree(unit_vectors(ra, dec)), cKDTree(unit_vectors(other_ra, other_dec))
+    known, other_known = (
+        np.flatnonzero(placed(*place)) for place in ((ra, dec), (other_ra, other_dec))
+    )
+    tree = cKDTree(unit_vectors(ra[known], dec[known]))
+    other = cKDTree(unit_vectors(other_ra[other_known], other_dec[other_known]))
     pairs = tree.sparse_distance_matrix(other, chord(radius), output_type="coo_matrix")
     order = np.lexsort((pairs.col, pairs.row, pairs.data))
     taken, other_taken = np.zeros(len(ra), bool), np.zeros(len(other_ra), bool)
@@ -115,7 +128,7 @@ def match(
             taken[i] = other_taken[j] = True
             kept.append(pair)
     separation = np.degrees(2 * np.arcsin(pairs.data[kept] / 2)) * 3600
-    return pairs.row[kept].astype(np.int64), pairs.col[kept].astype(np.int64), separation
+    return known[pairs.row[kept]], other_known[pairs.col[kept]], separation
 
 
 def within(
@@ -124,12 +137,14 @@ def within(
     """True for every position that has any of the other ones within ``radius`` arcsec.
 
     ra, dec, and the answer: (num_positions,), degrees; other_ra, other_dec: (num_others,)
+    What has no position (NaN, or out of range) is near nothing.
     """
-    if not len(ra) or not len(other_ra):
-        return np.zeros(len(ra), dtype=bool)
-    tree = cKDTree(unit_vectors(other_ra, other_dec))
-    nearest, _ = tree.query(unit_vectors(ra, dec), distance_upper_bound=chord(radius))
-    return np.asarray(np.isfinite(nearest))
+    near, known, other_known = np.zeros(len(ra), bool), placed(ra, dec), placed(other_ra, other_dec)
+    if known.any() and other_known.any():
+        tree = cKDTree(unit_vectors(other_ra[other_known], other_dec[other_known]))
+        there = unit_vectors(ra[known], dec[known])
+        near[known] = np.isfinite(tree.query(there, distance_upper_bound=chord(radius))[0])
+    return near
 
 
 def assert_no_leak(training: pa.Table, jpas: pa.Table, radius: float) -> None:

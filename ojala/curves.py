@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ojala.bootstrap import Rows, drawn, drawn_classes, interval
+from ojala.calibration import Stated, calibration_of
 from ojala.classification import confusion, of_common_classes, scores_of_counts
 from ojala.comparisons import REDSHIFT_TOKENS, Comparison, redshift
 from ojala.evaluate_config import EvaluateConfig
@@ -41,9 +42,20 @@ def by_magnitude(
         _add_intervals(classes, counts, config)
         entry: dict[str, Any] = {"mag_i": round(float(centre), 2), "class": classes}
         for name, compared in redshifts.items():
-            entry[name] = _with_intervals(compared.among(inside), config)
+            here = compared.among(inside)
+            entry[name] = _with_intervals(here, config)
+            entry[name]["calibration"] = honesty(here, config.min_class_objects)
         bins.append(entry)
     return bins
+
+
+def honesty(compared: Comparison, min_objects: int) -> dict[str, Any]:
+    """Calibration of what is stated; of p(z) the CDE loss and the negative log-likelihood too."""
+    found = calibration_of(compared.stated, min_objects)
+    for name in sorted(compared.scores.keys() - Stated._fields):
+        values = compared.scores[name][np.isfinite(compared.scores[name])]
+        found[name] = float(np.mean(values)) if len(values) >= min_objects else NOT_ENOUGH
+    return found
 
 
 def f1_by_magnitude(

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from ojala.derived import LINES
-from ojala.quantities import queries
+from ojala.quantities import REDSHIFTS, queries
+from ojala.redshift_columns import SUFFIXES
 from ojala.shards import jpas_schema
 from ojala.vac import ERROR_SUFFIX, HEADER_KEYS, vac_column
 
@@ -17,6 +18,12 @@ of the J-PAS input table, those set aside included: `REJECTED` says why, and of 
 position are given. Names are the released catalogue's. Every prediction `X` has its 1 sigma error
 `X_ERR`. A quantity is answered for every source: read `CLASS` first, and of the stellar parameters
 only those of stars, say.
+
+A redshift is answered by a distribution p(z). `Z_GAL` and `Z_QSO` are its mode: the centroid of the
+highest peak, in the window of +-0.05 in ln(1+z) that holds most probability; `Z_GAL_ERR` is the
+half-width about it that holds 68 %. Where `Z_GAL_MODE_2_WEIGHT` is not small, no single number
+stands for p(z); the intervals still hold what they say. Of a model that answers with Gaussians
+(presets `released` and `paper`) they are those of the Gaussian, and there is no second mode.
 
 Units are spelt as astropy reads them. FITS knows no dex: such a column has no TUNIT there, and its
 comment (TCOMM) ends in `[dex(solMass)]`. Whole numbers are -1 where they are not known.
@@ -47,6 +54,12 @@ def page() -> str:
         "Input": [*observed, "REJECTED"],
         "Class": ["CLASS", "P_GALAXY", "P_STAR", "P_QSO"],
         "Predicted, each with its error": predicted,
+        "Read from p(z)": [
+            f"{token}{suffix}"
+            for token in REDSHIFTS
+            for suffix in SUFFIXES
+            if suffix not in ("", ERROR_SUFFIX)
+        ],
         "Derived, each with its error": derived,
     }
     parts = [HEAD]

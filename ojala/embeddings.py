@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ojala.predict import Catalogue, Predictor, scaled_values
-from ojala.quantities import observations
+from ojala.predict import Predictor
+from ojala.shown import Catalogue
 from ojala.writing import written_whole
 
 Array = NDArray[np.floating[Any]]
@@ -34,7 +34,7 @@ def embeddings(predictor: Predictor, catalogue: Catalogue, kept: str | Path) -> 
 
 def key(predictor: Predictor, catalogue: Catalogue) -> str:
     """SHA-256 of what the embeddings follow from: bundle, photometry, precision and device."""
-    values = scaled_values(catalogue, predictor.bundle.scaling, observations())
+    values = predictor.shown(catalogue).values
     values[np.isnan(values)] = np.nan  # one bit pattern for all that is missing
     arithmetic = f"{predictor.precision} {predictor.device.type}"
     whole = hashlib.sha256(f"{predictor.bundle.digest} {arithmetic} {values.shape}\n".encode())

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from ojala.bands import narrow_bands
-from ojala.calibration import calibration_of
 from ojala.classification import class_calibration, confusion, scores_of_counts
 from ojala.comparisons import (
     ANN_LIMIT,
@@ -29,7 +28,7 @@ from ojala.comparisons import (
     stated,
 )
 from ojala.contexts import TRAYS
-from ojala.curves import by_magnitude, by_redshift, f1_by_magnitude
+from ojala.curves import by_magnitude, by_redshift, f1_by_magnitude, honesty
 from ojala.diagram_scores import bpt_scores, whan_scores
 from ojala.evaluate_config import EvaluateConfig
 from ojala.metrics import residual_scores
@@ -154,8 +153,7 @@ def calibration(predicted: Columns, truth: Columns, config: EvaluateConfig) -> d
     }
     for name, of_class in stated(predicted, truth, faint_limit=config.faint_limit).items():
         result[name] = {
-            token: calibration_of(compared.residual, compared.residual_sigma, config.min_objects)
-            for token, compared in of_class.items()
+            token: honesty(compared, config.min_objects) for token, compared in of_class.items()
         }
     return result
 

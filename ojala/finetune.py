@@ -98,7 +98,8 @@ class Recipe:
 class Finetuned:
     """A head that was written, and what was measured on the way.
 
-    counts: labels, and sources trained and validated on; scores: on the validation sources
+    counts: labels, sources trained and validated on, and those that the Predictor cannot answer
+        about (without MAG_i, say), which are left out; scores: on the validation sources
     seconds: to embed and to fit
     """
 
@@ -124,16 +125,20 @@ def finetune(
     labels = read_labels(recipe.labels, recipe.quantity)
     settings = recipe.settings(labels, opened, config.dropout)
     labelled = joined(labels, recipe.photometry or _photometry(labels), recipe.classes)
+    predictor = Predictor(opened)
+    answered = predictor.shown(labelled.photometry).answered
+    labelled = labelled.among(answered)
     is_val = validates(labelled.photometry, config)
     _check_enough(int(sum(~is_val)), recipe)
     times = [time.monotonic()]
-    embedded = embeddings(Predictor(opened), labelled.photometry, recipe.kept)
+    embedded = embeddings(predictor, labelled.photometry, recipe.kept)
     times.append(time.monotonic())
     fitted = fit(embedded, labelled, is_val, config)
     times.append(time.monotonic())
     settings = replace(settings, median=fitted.median, sigma=fitted.sigma)
     scores = _scores(settings, fitted.network, embedded[is_val], labelled.value[is_val])
     counts = {"labels": len(labels), "train": int(sum(~is_val)), "val": int(sum(is_val))}
+    counts["unanswered"] = int(sum(~answered))
     made_from = {
         "ojala_version": __version__,
         "labels": str(recipe.labels),
@@ -247,7 +252,7 @@ def main(arguments: argparse.Namespace) -> None:
     print(f"head {recipe.name} in {done.place}, digest {done.digest[:12]}")
     print(
         f"{done.counts['labels']} labels, {done.counts['train']} sources trained on, "
-        f"{done.counts['val']} held out"
+        f"{done.counts['val']} held out, {done.counts['unanswered']} without usable photometry"
     )
     print(
         f"held out: bias {scores['bias']:+.3f}, sigma_nmad {scores['sigma_nmad']:.3f} "

@@ -15,6 +15,7 @@ from itertools import pairwise
 import numpy as np
 
 from ojala.bootstrap import Rows, drawn, interval
+from ojala.calibration import Stated
 from ojala.classification import class_codes
 from ojala.comparisons import (
     REDSHIFT_TOKENS,
@@ -28,11 +29,9 @@ from ojala.comparisons import (
 from ojala.gate_config import PromoteConfig
 from ojala.gate_measures import (
     Floats,
-    Stated,
     badness,
     class_measures,
     nats_lost,
-    of_rows,
     quantity_measures,
 )
 from ojala.metrics import sigma_nmad
@@ -211,8 +210,10 @@ class _Gate:
         """Rows of one quantity. both: for accuracy; errors: as stated, empty if they are not."""
         part = np.any([of.takes_part for of in [*both, *errors]], axis=0)
         residuals = [of.residual[part] for of in both]
-        spread: list[Stated] = [(of.residual[part], of.residual_sigma[part]) for of in errors]
-        spread = spread or [None, None]
+        said: list[Stated | None] = [
+            Stated(of.stated.pit[part], of.stated.crps[part]) for of in errors
+        ]
+        said = said or [None, None]
         names = ["bias", "sigma_nmad"]
         names += ["outlier_fraction"] if both[0].redshift else []
         names += ["crps", "coverage_68"] if errors else []
@@ -221,8 +222,10 @@ class _Gate:
         def measures(rows: Rows) -> Floats:
             return np.array(
                 [
-                    quantity_measures(residual[rows], both[0].redshift, of_rows(stated, rows))
-                    for residual, stated in zip(residuals, spread, strict=True)
+                    quantity_measures(
+                        residual[rows], both[0].redshift, stated and stated.among(rows)
+                    )
+                    for residual, stated in zip(residuals, said, strict=True)
                 ]
             )
 

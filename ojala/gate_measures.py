@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 import numpy as np
 from numpy.typing import NDArray
 
-from ojala.bootstrap import Rows
-from ojala.calibration import LEVELS, NUM_SIGMA, coverage, crps
+from ojala.calibration import LEVELS, Stated, coverage
 from ojala.metrics import (
     OUTLIER_THRESHOLD,
     balanced,
@@ -21,8 +18,6 @@ from ojala.quantities import CLASSES
 from ojala.shards import Columns
 
 Floats = NDArray[np.float64]
-Stated: TypeAlias = tuple[Floats, Floats] | None
-"""Residuals and their stated 1 sigma, where a model states one."""
 
 MORE_IS_BETTER = ("f1", "weighted_f1", "completeness", "purity")
 
@@ -36,22 +31,15 @@ def badness(measure: str, value: Floats) -> Floats:
     return np.abs(value - LEVELS[measure]) if measure in LEVELS else value
 
 
-def of_rows(stated: Stated, rows: Rows) -> Stated:
-    """The same of some rows."""
-    return None if stated is None else (stated[0][rows], stated[1][rows])
-
-
-def quantity_measures(residual: Floats, is_redshift: bool, stated: Stated) -> list[float]:
-    """Bias and sigma_nmad, outliers of redshifts, CRPS and coverage of stated errors."""
+def quantity_measures(residual: Floats, is_redshift: bool, stated: Stated | None) -> list[float]:
+    """Bias and sigma_nmad, outliers of redshifts, CRPS and coverage of what is stated."""
     residual = residual[np.isfinite(residual)]
     found = [bias(residual), sigma_nmad(residual)]
     if is_redshift:
         found.append(outlier_fraction(residual, threshold=OUTLIER_THRESHOLD))
     if stated is not None:
-        known = np.isfinite(stated[0]) & (stated[1] > 0)
-        given, sigma = stated[0][known], stated[1][known]
-        found.append(float(np.mean(crps(given, sigma))) if len(given) else float("nan"))
-        found.append(coverage(given, sigma, num_sigma=NUM_SIGMA["coverage_68"]))
+        found.append(float(np.mean(stated.crps)) if len(stated.crps) else float("nan"))
+        found.append(coverage(stated.pit, LEVELS["coverage_68"]))
     return found
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ojala.calibration import calibration_of
+from ojala.calibration import calibration_of, of_gaussian
 from ojala.metrics import residual_scores, sigma_nmad
 from ojala.quantities import CLASSES
 from ojala.shards import Columns
@@ -56,7 +56,9 @@ def _scores(answer: Columns, truth: Columns, rows: Selected, quantity: str) -> d
     residual = answer[quantity][rows] - true
     label_err = np.nan_to_num(truth[f"{quantity}_ERR"][rows])
     sigma = np.hypot(answer[f"{quantity}_ERR"][rows], label_err)
-    scores = residual_scores(residual, MIN_OBJECTS) | calibration_of(residual, sigma, MIN_OBJECTS)
+    scores = residual_scores(residual, MIN_OBJECTS) | calibration_of(
+        of_gaussian(residual, sigma), MIN_OBJECTS
+    )
     return scores | {"sigma_nmad_of_labels": sigma_nmad(true)}
 
 

@@ -21,7 +21,8 @@ import torch
 
 from ojala import bundle, golden
 from ojala.predict import Predictor
-from ojala.shards import Columns, columns_of, read_table
+from ojala.redshift_scores import score_columns
+from ojala.shards import Columns, column, columns_of, read_table
 
 ANSWERS, FOUND = "answers.parquet", "found.json"
 REPEATS = 3
@@ -32,7 +33,7 @@ REPEATS = 3
 class Inspection:
     """What a bundle showed.
 
-    answers: about every source of the test set
+    answers: about every source of the test set, and scores of p(z)
     num_golden: objects whose answers were those at registration; 0 where none were stored
     latency: CPU seconds for the timed sources on one thread; megabytes: size of the bundle
     """
@@ -111,6 +112,7 @@ def inspect(directory: Path, *, digest: str, sources: Path, num_timed: int, out:
     table = read_table(sources)
     answers = predictor.predict(table)
     golden.check_answers(answers)
+    answers |= score_columns(predictor.redshifts(table), column(table, "z"))
     pq.write_table(
         pa.table({name: pa.array(values) for name, values in answers.items()}), out / ANSWERS
     )

@@ -24,7 +24,7 @@ from ojala.surveys import release
 from ojala.surveys.jpas import Detections, count_rows, read_dual
 from ojala.surveys.jpas_filters import I_BAND, NARROW, over_i
 from ojala.surveys.legacy import Legacy
-from ojala.surveys.pixels import healpix
+from ojala.surveys.pixels import healpix, placed
 
 MIN_BANDS = 50
 """Narrow bands that a source needs, of 54 (Section 2.2)."""
@@ -54,9 +54,11 @@ def table(
         reasons = _reasons(
             (detections.flux[:, I_BAND] > detections.flux_err[:, I_BAND]) & (detections.i_flux > 0),
             np.isfinite(detections.flux[:, NARROW]).sum(axis=1),
-            np.isfinite(detections.ra) & np.isfinite(detections.dec),
+            placed(detections.ra, detections.dec),
             min_bands,
         )
+        wrong = detections.faults != ""
+        reasons[wrong] = detections.faults[wrong]
         first_row, path = detections.first_row, detections.path
         columns = _kept(observed(detections), reasons, first_row, path, rejects)
         if legacy:
@@ -71,7 +73,9 @@ def _released(
     first_row = 0
     for columns in release.photometry(path, rows_per_block=rows_per_block):
         has_i = np.isfinite(columns["MAG_i"])
-        has_position = np.isfinite(columns["ra"]) if "ra" in columns else np.ones_like(has_i)
+        has_position = (
+            placed(columns["ra"], columns["dec"]) if "ra" in columns else np.ones_like(has_i)
+        )
         reasons = _reasons(has_i, columns["num_bands"], has_position, min_bands)
         yield _kept(columns, reasons, first_row, path, rejects)
         first_row += len(has_i)

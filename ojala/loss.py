@@ -5,7 +5,8 @@
 
 in scaled units. Each term is a mean over its own targets; none is weighted (1:1:1). For redshifts
 residual and label error are divided by 1 + z_true, and the predicted variance is that of the
-divided residual. (Dividing it as well would cancel out of the gradient.)
+divided residual. (Dividing it as well would cancel out of the gradient.) A network that answers
+redshifts by steps of ln(1 + z) has a term of its own for them, and none of L_reg.
 """
 
 from __future__ import annotations
@@ -22,16 +23,20 @@ from ojala.adaptation import AdaptationConfig, Reweighter, adaptation_terms, gat
 from ojala.batch import Batch, Context
 from ojala.model.heads import Answers
 from ojala.model.ojala import Ojala, pooled
-from ojala.quantities import vocabulary
+from ojala.model.redshift import REDSHIFT_IDS, RedshiftHead
+from ojala.quantities import REDSHIFTS, vocabulary
+from ojala.redshift_loss import SMOOTHING, asked_redshifts, cross_entropy
 from ojala.scaling import Scaling
 
 SPECTYPE_ID = vocabulary().index("SPECTYPE") + 1
 MORPHTYPE_ID = vocabulary().index("MORPHTYPE") + 1
-REDSHIFTS = ("Z_GAL", "Z_QSO")
 
 
 class Supervised(NamedTuple):
-    """Loss of each target, (batch, queries), and which of the three terms it belongs to."""
+    """Loss of each target, (batch, queries), and which of the terms it belongs to.
+
+    is_redshift: of redshifts answered by steps; other redshifts are regression
+    """
 
     regression: Tensor
     spectype: Tensor
@@ -39,24 +44,39 @@ class Supervised(NamedTuple):
     is_regression: Tensor
     is_spectype: Tensor
     is_morphtype: Tensor
+    redshift: Tensor
+    is_redshift: Tensor
 
 
 class Likelihood(nn.Module):
-    """What each answer costs, given the true value and its error."""
+    """What each answer costs, given the true value and its error.
 
-    def __init__(self, scaling: Scaling) -> None:
+    smoothing: of redshift labels, in steps (``ojala.redshift_loss``)
+    """
+
+    def __init__(self, scaling: Scaling, *, smoothing: float = SMOOTHING) -> None:
         super().__init__()
+        self.smoothing = smoothing
         self.redshift_scale: Tensor
         self.register_buffer("redshift_scale", redshift_scale(scaling), persistent=False)
 
     def forward(
-        self, answers: Answers, query_ids: Tensor, targets: Tensor, target_errors: Tensor
+        self,
+        answers: Answers,
+        query_ids: Tensor,
+        targets: Tensor,
+        target_errors: Tensor,
+        steps: RedshiftHead | None = None,
     ) -> Supervised:
         """Negative log-likelihoods; those of queries 0 (no target) belong to no term.
 
         query_ids, targets, target_errors: (num_sources, num_queries)
+        steps: the head that answers redshifts, where they are not Gaussians
         """
         is_spectype, is_morphtype = query_ids == SPECTYPE_ID, query_ids == MORPHTYPE_ID
+        is_redshift = torch.zeros_like(is_spectype)
+        if steps is not None:
+            is_redshift = (query_ids == REDSHIFT_IDS[0]) | (query_ids == REDSHIFT_IDS[1])
         stretch = self.stretch(query_ids, targets)
         return Supervised(
             regression=gaussian_nll(
@@ -64,10 +84,36 @@ class Likelihood(nn.Module):
             ),
             spectype=_cross_entropy(answers.spectype, targets, is_spectype),
             morphtype=_cross_entropy(answers.morphtype, targets, is_morphtype),
-            is_regression=(query_ids > 0) & ~is_spectype & ~is_morphtype,
+            is_regression=(query_ids > 0) & ~is_spectype & ~is_morphtype & ~is_redshift,
             is_spectype=is_spectype,
             is_morphtype=is_morphtype,
+            redshift=self._steps(steps, answers, query_ids, targets, target_errors),
+            is_redshift=is_redshift,
         )
+
+    def _steps(
+        self,
+        steps: RedshiftHead | None,
+        answers: Answers,
+        query_ids: Tensor,
+        targets: Tensor,
+        target_errors: Tensor,
+    ) -> Tensor:
+        """Cost of the redshifts answered by steps, (batch, queries), 0 for other queries."""
+        costs = torch.zeros_like(targets)
+        if steps is None or answers.redshift is None:
+            return costs
+        label = asked_redshifts(query_ids, *self.redshift_label(query_ids, targets, target_errors))
+        cost = cross_entropy(answers.redshift, steps.edges_KS, label, self.smoothing)
+        return costs.scatter_add(1, label.position, cost)
+
+    def redshift_label(
+        self, query_ids: Tensor, targets: Tensor, target_errors: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """1 + z and 1 sigma of dz / (1 + z) of redshifts, from their scaled values."""
+        stretch = self.stretch(query_ids, targets)
+        slope = F.embedding(query_ids, self.redshift_scale)[..., 0]
+        return stretch, slope * target_errors / stretch
 
     def stretch(self, query_ids: Tensor, values: Tensor) -> Tensor:
         """1 + z of redshifts, from their scaled values, and 1 for all else.
@@ -113,11 +159,12 @@ class Objective(nn.Module):
         *,
         precision: str = "float32",
         world_size: int = 1,
+        smoothing: float = SMOOTHING,
     ) -> None:
         super().__init__()
         self.model = model
         self.reweighter = Reweighter(model.config.width) if adaptation else None
-        self.likelihood = Likelihood(scaling)
+        self.likelihood = Likelihood(scaling, smoothing=smoothing)
         self.adaptation = adaptation
         self.precision = precision
         self.world_size = world_size
@@ -132,23 +179,25 @@ class Objective(nn.Module):
             padding = None if context.padding is None else context.padding[: len(batch)]
             answers = self.model.answer(memory[: len(batch)], batch.query_ids, padding)
         terms = self._supervised_terms(answers, batch)
-        loss = terms["regression"] + terms["spectype"] + terms["morphtype"]
+        loss = torch.stack(list(terms.values())).sum()
         if jpas is not None:
-            embeddings = pooled(memory, context.padding)
+            embeddings = pooled(memory, self.model.memory_padding(context.padding))
             terms |= self._adaptation_terms(embeddings, batch.photometric, temperature)
             loss = loss + terms["adaptation"]
         return terms | {"loss": loss}
 
     def _supervised_terms(self, answers: Answers, batch: Batch) -> dict[str, Tensor]:
-        costs = self.likelihood(answers, batch.query_ids, batch.targets, batch.target_errors)
-        members = torch.stack([costs.is_regression, costs.is_spectype, costs.is_morphtype])
-        losses = torch.stack([costs.regression, costs.spectype, costs.morphtype])
+        steps = self.model.heads.redshift
+        costs = self.likelihood(answers, batch.query_ids, batch.targets, batch.target_errors, steps)
+        names = ["regression", "spectype", "morphtype", *(["redshift"] if steps else [])]
+        members = torch.stack([getattr(costs, f"is_{name}") for name in names])
+        losses = torch.stack([getattr(costs, name) for name in names])
         counts = members.sum(dim=(1, 2)).float()
         if self.world_size > 1:
             dist.all_reduce(counts)
         sums = torch.where(members, losses, 0.0).sum(dim=(1, 2))
         means = sums * self.world_size / counts.clamp(min=1)
-        return dict(zip(("regression", "spectype", "morphtype"), means.unbind(), strict=True))
+        return dict(zip(names, means.unbind(), strict=True))
 
     def _adaptation_terms(
         self, embeddings: Tensor, photometric: Tensor, temperature: float

@@ -17,11 +17,12 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from ojala.bands import narrow_bands
 from ojala.shards import (
+    CLEAN_SUFFIX,
+    PERTURBED,
     Columns,
     columns_of,
-    mocks_schema,
+    noisy_schema,
     read_table,
     shard_paths,
     write_shards,
@@ -30,10 +31,6 @@ from ojala.shards import (
 Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
 Embed = Callable[[Columns], Floats]
-
-PERTURBED = (*(band.token for band in narrow_bands()), "MAG_i")
-"""Tokens that J-PAS measures: the ones that take a donor's error and are perturbed by it."""
-
 
 NEAREST_IN_I = 20
 """Sources brighter, and fainter, that are of the same magnitude."""
@@ -71,7 +68,7 @@ def noisy_table(
     embed: Embed,
     config: DonorConfig,
 ) -> dict[str, float]:
-    """Write the mocks with J-PAS noise, shard by shard, in the same order.
+    """Write the mocks with J-PAS noise, and without it, shard by shard, in the same order.
 
     embed: gives the embeddings (num_sources, dim) of columns holding PERTURBED and their errors.
     Returns the number of mocks, of those without a donor, and how many donors were used.
@@ -96,9 +93,10 @@ def noisy_table(
             )
             used.update(donor[donor >= 0].tolist())
             without += int(np.sum(donor < 0))
-            yield mocks | noisy(mocks, jpas, donor, config.calibration_err, rng)
+            clean = {f"{token}{CLEAN_SUFFIX}": mocks[token] for token in PERTURBED}
+            yield mocks | clean | noisy(mocks, jpas, donor, config.calibration_err, rng)
 
-    num_rows = write_shards(blocks(), directory, mocks_schema())
+    num_rows = write_shards(blocks(), directory, noisy_schema())
     return {"mocks": num_rows, "without_donor": without, "donors_used": len(used)}
 
 

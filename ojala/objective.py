@@ -76,7 +76,7 @@ def set_scores(
     for kind in REDSHIFT_TOKENS:
         compared = redshift(predicted, truth, kind).among(bright)
         scores = residual_scores(compared.residual, config.min_objects)
-        stated = calibration_of(compared.residual, compared.residual_sigma, config.min_objects)
+        stated = calibration_of(compared.stated, config.min_objects)
         found[f"{kind}_sigma_nmad"] = scores["sigma_nmad"]
         found[f"{kind}_coverage_68"] = stated["coverage_68"]
     for score, value in found.items():

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
-from torch.optim import AdamW, Muon, Optimizer
+from torch.optim import AdamW, Optimizer
+
+from ojala.muon import Muon
 
 if TYPE_CHECKING:
     from ojala.train import TrainConfig
@@ -43,7 +45,7 @@ def optimizers(objective: nn.Module, config: TrainConfig) -> list[Optimizer]:
         [{"params": matrices, "rate_factor": MUON_RATE}],
         lr=config.learning_rate,
         weight_decay=config.weight_decay,
-        adjust_lr_fn="match_rms_adamw",
+        precision=getattr(torch, config.precision),
     )
     return [adamw, muon]
 

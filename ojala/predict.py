@@ -7,49 +7,31 @@ the answer for a source does not depend on the sources beside it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal
 
 import numpy as np
-import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from ojala.bands import narrow_bands
+from ojala import redshift_columns
 from ojala.batch import Context, full_context
 from ojala.bundle import Bundle
 from ojala.device import default_device, rows_per_batch
 from ojala.heads import Head, by_name
 from ojala.loss import Likelihood, autocast
+from ojala.model.heads import Answers
 from ojala.model.ojala import pooled
-from ojala.photometry import Photometry
-from ojala.quantities import CLASSES, MORPHTYPES, NO_CODE, observations, vocabulary
+from ojala.quantities import CLASSES, MORPHTYPES, observations, vocabulary
 from ojala.quantities import queries as all_queries
-from ojala.resident import IS_BAND, observed_values
-from ojala.scaling import Scaling
-from ojala.shards import (
-    CATEGORICAL,
-    Columns,
-    check_codes,
-    codes_of_names,
-    column,
-    numbers,
-)
+from ojala.redshift_columns import REDSHIFTS
+from ojala.redshift_pdf import RedshiftPdf, gaussian
+from ojala.shards import Columns
+from ojala.shown import Catalogue, Shown, shown
 
 Array = NDArray[np.floating[Any]]
-NARROW = frozenset(band.token for band in narrow_bands())
-Catalogue: TypeAlias = Mapping[str, NDArray[Any]] | pa.Table | Photometry
-
-MAGNITUDES = (0.0, 40.0)
-"""AB magnitudes lie between; 99 and -99, a survey's marks of a missing one, do not."""
-
-RATIOS = (0.01, 20.0)
-"""The median narrow-band ratio to i lies between; of single sources it is 0.15 ... 2.5."""
-
-ENOUGH_BANDS = 10
-"""Fewer bands may all lie where a red source has no light, and say nothing of the lower limit."""
 
 QUIET_ROWS = 20_000
 """Sources that are predicted without a progress bar."""
@@ -93,26 +75,29 @@ class Predictor:
     ) -> Columns:
         """Physical values and 1 sigma of each query, one row per source, in the same order.
 
-        catalogue: columns with the released names (J0378, ..., MAG_i, MORPHTYPE), NaN where not
-            observed; where J0378_ERR is given, a value with an error that is not positive is
-            missing. Other columns are ignored. MORPHTYPE and SPECTYPE may be names or codes;
+        catalogue: columns named as the release's (J0378, ..., MAG_i, MORPHTYPE) or in a layout
+            of docs/tables.md; NaN, 99 and the like, and a value whose error is not positive, are
+            not observed. Other columns are ignored. MORPHTYPE and SPECTYPE may be names or codes;
             None, "" and -1 are missing.
         queries: tokens of the vocabulary and names of heads, by default the 15 quantities and
             every head
         context: tokens that may be used, by default all observations; a quantity that is known
             (Z_GAL, say) may be named here. Leave out a band that is asked for.
-        Returns <TOKEN> and <TOKEN>_ERR; for a head <QUANTITY> and <QUANTITY>_ERR; for SPECTYPE
+        Returns <TOKEN> and <TOKEN>_ERR; of a redshift also what else is read from p(z)
+        (``redshift_columns.SUFFIXES``); for a head <QUANTITY> and <QUANTITY>_ERR; for SPECTYPE
         CLASS, P_GALAXY, P_STAR and P_QSO; for MORPHTYPE its name and P_DEV ... P_SER; with
-        ``embeddings`` EMBEDDING, (num_sources, width).
-        Raises ValueError naming the column and row (the first is 0) that is wrong, for a source
-        without a usable MAG_i, and for narrow bands that are not ratios to i.
+        ``embeddings`` EMBEDDING, (num_sources, width). A source that cannot be answered has NaN
+        and "" there, and in REASON why; REASON is "" where there are answers.
+        Raises ValueError as ``shown`` does, and for a query that is none.
         """
         asked = (*all_queries(), *self.heads) if queries is None else tuple(queries)
         self.check_queries(asked)
         tokens = tuple(query for query in asked if query not in self.heads)
         query_ids = torch.tensor([_token_id(token) for token in tokens], device=self.device)
-        values = scaled_values(catalogue, self.bundle.scaling, context or observations())
-        answers = self._in_batches(values, lambda given: self._answer(given, query_ids))
+        seen = self.shown(catalogue, context)
+        answers = self._in_batches(
+            seen.values[seen.answered], lambda given: self._answer(given, query_ids)
+        )
         columns: Columns = {}
         for query in asked:
             if query in self.heads:
@@ -121,13 +106,45 @@ class Predictor:
                 columns |= self._physical(query, answers, tokens.index(query))
         if embeddings:
             columns["EMBEDDING"] = answers[-1]
-        return columns
+        return _of_everyone(columns, seen.answered) | {"REASON": seen.reason}
+
+    def redshifts(
+        self, catalogue: Catalogue, *, context: Sequence[str] | None = None
+    ) -> dict[str, RedshiftPdf]:
+        """p(z) of the sources, by token: Z_GAL if they are galaxies, Z_QSO if they are quasars.
+
+        A network that answers with Gaussians has them put into steps. Raises as ``predict`` does.
+        """
+        if self.model.heads.redshift is None:
+            answers = self.predict(catalogue, REDSHIFTS, context=context)
+            return {
+                token: gaussian(
+                    answers[token].astype(np.float64), answers[f"{token}_ERR"].astype(np.float64)
+                )
+                for token in REDSHIFTS
+            }
+        seen = self.shown(catalogue, context)
+        query_ids = torch.tensor([_token_id(token) for token in REDSHIFTS], device=self.device)
+        (steps,) = self._in_batches(
+            seen.values[seen.answered], lambda given: (self._steps(given, query_ids),)
+        )
+        everyone = _of_everyone({"STEPS": steps}, seen.answered)["STEPS"]
+        return self._pdfs(everyone)
 
     def embed(self, catalogue: Catalogue, *, context: Sequence[str] | None = None) -> Array:
-        """Embeddings of the sources: mean-pooled encoder tokens, (num_sources, width)."""
-        values = scaled_values(catalogue, self.bundle.scaling, context or observations())
-        (embeddings,) = self._in_batches(values, lambda given: (pooled(self._memory(given)),))
-        return embeddings
+        """Embeddings of the sources: mean-pooled encoder tokens, (num_sources, width) float32.
+
+        NaN for a source that cannot be answered. Raises ValueError as ``shown`` does.
+        """
+        seen = self.shown(catalogue, context)
+        (embeddings,) = self._in_batches(
+            seen.values[seen.answered], lambda given: (pooled(self._memory(given)),)
+        )
+        return _of_everyone({"EMBEDDING": embeddings}, seen.answered)["EMBEDDING"]
+
+    def shown(self, catalogue: Catalogue, context: Sequence[str] | None = None) -> Shown:
+        """What the network is shown of a catalogue, and why not of some sources."""
+        return shown(catalogue, self.bundle.scaling, context or observations())
 
     def check_queries(self, queries: Sequence[str]) -> None:
         """Raise ValueError for the first query that is neither a token nor a head."""
@@ -155,13 +172,49 @@ class Predictor:
             query_ids, answers.mean
         )
         spectype, morphtype = answers.spectype.softmax(-1), answers.morphtype.softmax(-1)
-        return answers.mean, error, spectype, morphtype, pooled(memory)
+        redshift = self._read_from_steps(answers, query_ids[0])
+        return answers.mean, error, spectype, morphtype, redshift, pooled(memory)
+
+    def _steps(self, given: Context, query_ids: Tensor) -> Tensor:
+        """Probabilities of the steps of both redshifts, (batch, kinds, steps)."""
+        head = self.model.heads.redshift
+        answers = self.model.answer(self._memory(given), query_ids.expand(len(given), -1))
+        assert head is not None and answers.redshift is not None
+        return head.probability(answers.redshift)
+
+    def _read_from_steps(self, answers: Answers, query_ids: Tensor) -> Tensor:
+        """What is said of each redshift that is asked for, (batch, kinds, numbers).
+
+        Read batch by batch, so that the steps of a large catalogue are never held at once.
+        """
+        num, kinds = len(answers.mean), len(REDSHIFTS)
+        said = np.full((num, kinds, len(redshift_columns.SUFFIXES)), np.nan)
+        head = self.model.heads.redshift
+        if head is not None and answers.redshift is not None:
+            steps = head.probability(answers.redshift).cpu().numpy()
+            for kind, (token, pdf) in enumerate(self._pdfs(steps).items()):
+                if _token_id(token) in query_ids:
+                    said[:, kind] = redshift_columns.summary(pdf)
+        return torch.from_numpy(said)
+
+    def _pdfs(self, steps: Array) -> dict[str, RedshiftPdf]:
+        """Distributions by token, of the probabilities of their steps, (num, kinds, steps)."""
+        head = self.model.heads.redshift
+        assert head is not None
+        edges = head.edges_KS.double().cpu().numpy()
+        return {
+            token: RedshiftPdf(edges=edges[kind], probability=steps[:, kind])
+            for kind, token in enumerate(REDSHIFTS)
+        }
 
     @torch.inference_mode()
     def _in_batches(
         self, values: Array, answer: Callable[[Context], tuple[Tensor, ...]]
     ) -> tuple[Array, ...]:
         """What ``answer`` says of all sources, asked in batches of one token count each."""
+        if not len(values):  # the shapes of an answer are those about any source
+            blank = np.zeros((1, values.shape[1]), dtype=np.float32)
+            return tuple(part[:0] for part in self._in_batches(blank, answer))
         everything = torch.ones(values.shape[1], dtype=torch.bool, device=self.device)
         order, parts = [], []
         for rows in tqdm(
@@ -178,125 +231,32 @@ class Predictor:
         return tuple(np.concatenate(part)[back] for part in zip(*parts, strict=True))
 
     def _physical(self, token: str, answers: tuple[Array, ...], position: int) -> Columns:
-        mean, error, spectype, morphtype, _ = answers
+        mean, error, spectype, morphtype, redshift, _ = answers
         if token == "SPECTYPE":
             return _probabilities("CLASS", CLASSES, spectype[:, position])
         if token == "MORPHTYPE":
             return _probabilities("MORPHTYPE", MORPHTYPES, morphtype[:, position])
+        if token in REDSHIFTS and self.model.heads.redshift is not None:
+            return redshift_columns.named(token, redshift[:, REDSHIFTS.index(token)])
         value, value_err = self.bundle.scaling.unscale(
             token, mean[:, position].astype(np.float64), error[:, position].astype(np.float64)
         )
+        if token in REDSHIFTS:
+            return redshift_columns.named(
+                token, redshift_columns.gaussian_summary(value, value_err)
+            )
         return {token: value.astype(np.float32), f"{token}_ERR": value_err.astype(np.float32)}
 
 
-def scaled_values(catalogue: Catalogue, scaling: Scaling, context: Sequence[str]) -> Array:
-    """The catalogue as the network sees it, (num_sources, 76) float32, NaN where missing.
-
-    Raises ValueError for an unknown token of ``context``, a catalogue without i, a magnitude that
-    is none, narrow bands that are not ratios to i, or a source without any token.
-    """
-    columns = _columns(catalogue)
-    if "MAG_i" in context and "MAG_i" not in columns:
-        raise ValueError(
-            "the catalogue has no column MAG_i: narrow bands are fluxes over that of i"
-        )
-    lengths = {len(values) for values in columns.values()}
-    if len(lengths) > 1:
-        raise ValueError(f"columns of the catalogue differ in length: {sorted(lengths)}")
-    if lengths <= {0}:
-        raise ValueError("the catalogue has no sources")
-    values = np.full((lengths.pop(), len(vocabulary())), np.nan, dtype=np.float32)
-    medians = []
-    for token in context:
-        index = _token_id(token) - 1
-        if token in columns:
-            value = observed_column(columns, token)
-            values[:, index], _ = scaling.scale(token, value, np.zeros_like(value))
-            if token in NARROW and np.isfinite(value).any():
-                medians.append(float(np.nanmedian(np.abs(value))))
-    _check_ratios(medians)
-    without = ~np.isfinite(values).any(axis=1)
-    if "MAG_i" in context:
-        without |= ~np.isfinite(values[:, vocabulary().index("MAG_i")])
-    if without.any():
-        needed = (
-            "MAG_i that is finite, and of positive error where it has one"
-            if "MAG_i" in context
-            else "token of the context"
-        )
-        raise ValueError(
-            f"row {int(np.argmax(without))} of the catalogue has no {needed} (rows count from 0)"
-        )
-    return values
-
-
-def _columns(catalogue: Catalogue) -> Mapping[str, NDArray[Any]]:
-    """Columns of the vocabulary that a catalogue has, with their errors."""
-    if isinstance(catalogue, Photometry):
-        flux = np.where(catalogue.observed, catalogue.flux, np.nan)
-        return {band: flux[:, i] for i, band in enumerate(catalogue.bands)}
-    wanted = {name for token in vocabulary() for name in (token, f"{token}_ERR")}
-    if isinstance(catalogue, pa.Table):
-        return {name: column(catalogue, name) for name in catalogue.column_names if name in wanted}
-    return {name: np.asarray(catalogue[name]) for name in catalogue if name in wanted}
-
-
-def observed_column(columns: Mapping[str, NDArray[Any]], token: str) -> Array:
-    """Physical values, or codes, of one token, NaN where it is missing.
-
-    Raises ValueError naming the column, and the row (the first is 0) that is wrong.
-    """
-    if np.ndim(columns[token]) != 1:
-        raise ValueError(f"column {token} holds several values in a row")
-    if token in CATEGORICAL:
-        codes = _codes(columns[token], token)
-        return np.where(codes == NO_CODE, np.nan, codes)
-    value: Array = numbers(columns[token], token)
-    error = columns.get(f"{token}_ERR")
-    error = None if error is None else numbers(error, f"{token}_ERR")
-    if IS_BAND[vocabulary().index(token)]:
-        value = observed_values(value, error)
-    if token.startswith("MAG_"):
-        _check_magnitudes(value, token)
-    return value
-
-
-def _codes(column: NDArray[Any], token: str) -> NDArray[Any]:
-    """Codes of a column of names or of codes. Raises ValueError for one that is neither."""
-    if column.dtype.kind in "OUS":
-        return codes_of_names(column.tolist(), token)
-    if column.dtype.kind not in "iuf":
-        known = ", ".join(CATEGORICAL[token])
-        raise ValueError(
-            f"column {token} holds {column.dtype}, expected the names {known} or codes"
-        )
-    check_codes(column, token)
-    return column
-
-
-def _check_ratios(medians: Sequence[float]) -> None:
-    """Raise ValueError where the medians of narrow bands tell of fluxes that are not over i.
-
-    A median over sources and bands: a few odd ratios are as they may be.
-    """
-    if not medians:
-        return
-    middle = float(np.median(medians))
-    lowest = RATIOS[0] if len(medians) >= ENOUGH_BANDS else 0.0
-    if not lowest <= middle <= RATIOS[1]:
-        raise ValueError(
-            "narrow bands are ratios to f_lambda(i), of order 1, but their median is "
-            f"{middle:.3g}: divide f_lambda of each band by that of i"
-        )
-
-
-def _check_magnitudes(values: Array, token: str) -> None:
-    wrong = (values < MAGNITUDES[0]) | (values > MAGNITUDES[1])
-    if np.any(wrong):
-        row = int(np.argmax(wrong))
-        raise ValueError(
-            f"column {token}, row {row}: {values[row]:g} is not an AB magnitude; missing is NaN"
-        )
+def _of_everyone(columns: Columns, answered: NDArray[np.bool_]) -> Columns:
+    """Answers of the sources that have any as those of all, NaN and "" for the others."""
+    everyone: Columns = {}
+    for name, values in columns.items():
+        nothing = "" if values.dtype.kind == "O" else np.nan
+        whole = np.full((len(answered), *values.shape[1:]), nothing, dtype=values.dtype)
+        whole[answered] = values
+        everyone[name] = whole
+    return everyone
 
 
 def _like_batches(values: Array, batch_size: int) -> Iterator[NDArray[np.intp]]:

@@ -11,8 +11,9 @@ from typing import Any
 from astropy.table import Table
 from markupsafe import Markup
 
-from ojala.comparisons import CLASS_NAMES, NAMES, stated_name
+from ojala.comparisons import CLASS_NAMES, NAMES, REDSHIFT_TOKENS, stated_name
 from ojala.contexts import LABELS, TRAYS
+from ojala.curves import MAG_HALF_WIDTH, MAG_STEP
 from ojala.evaluate_config import REAL, SYNTH
 from ojala.figures.album import Evaluated
 from ojala.metrics import NOT_ENOUGH
@@ -125,7 +126,7 @@ def calibration(found: Evaluated) -> Markup:
         for set_name, scores in found.scores.items()
         for entry in [scores["calibration"][class_name][token]]
     ]
-    head = ("", "Set", "N", "Within 1 sigma", "Within 1.96 sigma", "Spread of residual / sigma",
+    head = ("", "Set", "N", "Within 68 %", "Within 95 %", "Spread",
             "CRPS", "PIT distance")  # fmt: skip
     of_classes = [
         (name, entry["num_sources"], entry["ece"], entry["ece_as_found"])
@@ -134,10 +135,10 @@ def calibration(found: Evaluated) -> Markup:
     ]
     return (
         paragraph(
-            "Honest Gaussian errors give 0.683 within 1 sigma, 0.95 within 1.96 sigma, a spread of "
-            "1 and a PIT distance (Kolmogorov-Smirnov, from uniform) of about 1 / sqrt(N). "
-            "Residuals of redshifts are over 1 + z; equivalent widths are in Angstrom. The label's "
-            "own error is included."
+            "Of redshifts p(z) is judged, in ln(1 + z), of all else the Gaussian error. Honest "
+            "ones give 0.683 within 68 %, 0.95 within 95 %, a spread of 1 and a PIT distance "
+            "(Kolmogorov-Smirnov, from uniform) of about 1 / sqrt(N). Equivalent widths are in "
+            "Angstrom. The label's own error is included."
         )
         + table(head, rows, "Stated errors")
         + table(
@@ -145,7 +146,32 @@ def calibration(found: Evaluated) -> Markup:
             of_classes,
             "Expected calibration error of the most likely class",
         )
+        + redshift_distributions(found)
     )
+
+
+def redshift_distributions(found: Evaluated) -> Markup:
+    """What p(z) is worth, of all sources within the limit and by magnitude."""
+    names = ("num_sources", "cde_loss", "crps", "nll", "pit_distance", "coverage_68", "coverage_95")
+    rows = [
+        (f"{CLASS_NAMES[name].capitalize()}, {label}", set_name, *(entry.get(n, "") for n in names))
+        for name in REDSHIFT_TOKENS
+        for set_name, scores in found.scores.items()
+        for label, entry in [
+            (f"i < {scores['faint_limit']:g}", scores["calibration"][name]["z"]),
+            *(
+                (f"|i - {of['mag_i']:g}| < {MAG_HALF_WIDTH:g}", of[name]["calibration"])
+                for of in scores["by_magnitude"][:: round(2 * MAG_HALF_WIDTH / MAG_STEP)]
+                if of[name]["calibration"]["num_sources"] >= found.config.min_class_objects
+            ),
+        ]
+    ]
+    head = ("", "Set", "N", "CDE loss", "CRPS", "- ln p(z_spec)", "PIT distance", "In 68 %",
+            "In 95 %")  # fmt: skip
+    return paragraph(
+        "In ln(1 + z). CDE loss (Izbicki & Lee 2017), CRPS and - ln p are least for the true p(z); "
+        "the intervals are the central ones."
+    ) + table(head, rows, "Distributions of redshift")
 
 
 def gaps(found: Evaluated) -> Markup:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ojala.quantities import NO_CODE, observations, queries, vocabulary
 from ojala.scaling import Scaling, measured
-from ojala.shards import CATEGORICAL, column
+from ojala.shards import CATEGORICAL, CLEAN_SUFFIX, PERTURBED, column
 
 IS_LABEL = np.array([token in set(queries()) for token in vocabulary()])
 """Tokens that are asked for, not observed: the physical quantities, redshift and class, (76,)."""
@@ -40,7 +40,9 @@ class ResidentTable:
     cumulative: running sum of the sampling weights, float64, (num_sources,)
     frequency: share of draws that hold each token, (76,)
     observed_range: fewest and most observed tokens (no labels) of a source
+    most_labels: labels that a source has, at most
     scaling: what the values were scaled with
+    clean: scaled values before noise was added, NaN where the same, or None
     """
 
     values: Tensor
@@ -49,6 +51,8 @@ class ResidentTable:
     frequency: Tensor
     observed_range: tuple[int, int]
     scaling: Scaling
+    most_labels: int = len(queries())
+    clean: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -74,11 +78,15 @@ def resident(
     split: str | None = None,
     device: str | torch.device = "cpu",
     dtype: torch.dtype = torch.float32,
+    sampling: str = "weights",
+    with_clean: bool = False,
 ) -> ResidentTable:
     """A training table (``labelled``) or a J-PAS table as a resident one.
 
     split: keep the rows of this split alone; dtype: float32, or float16 for large tables.
-    Sampling follows the column ``weight`` where there is one, else every row is alike.
+    sampling: "weights" follows the column ``weight`` where there is one, else every row is alike;
+        "uniform" draws the sources of a class alike, and each class as often as its weights do
+    with_clean: hold the noiseless values as well, where the table has them
     Raises ValueError for a missing column, an empty table, a bad weight or a row without context.
     """
     table = rows_of_split(table, split)
@@ -90,8 +98,10 @@ def resident(
         value, value_err = _scaled(table, token, scaling)
         values[:, index] = _narrowed(value, dtype)
         errors[:, index] = _narrowed(value_err, dtype)
-    weight = _weight(table)
+    weight = _weight(table) if sampling == "weights" else _uniform(table)
     return ResidentTable(
+        clean=_clean(table, scaling, dtype).to(device) if with_clean else None,
+        most_labels=int(torch.isfinite(values)[:, torch.from_numpy(IS_LABEL)].sum(dim=1).max()),
         values=values.to(device),
         errors=errors.to(device),
         cumulative=torch.from_numpy(np.cumsum(weight)).to(device),
@@ -99,6 +109,16 @@ def resident(
         observed_range=_observed_range(values),
         scaling=scaling,
     )
+
+
+def _clean(table: pa.Table, scaling: Scaling, dtype: torch.dtype) -> Tensor:
+    """Scaled values without noise, (num_sources, 76)."""
+    clean = torch.full((table.num_rows, len(vocabulary())), torch.nan, dtype=dtype)
+    for token in PERTURBED:
+        values = column(table, f"{token}{CLEAN_SUFFIX}").astype(np.float64)
+        scaled, _ = scaling.scale(token, values, np.zeros_like(values))
+        clean[:, vocabulary().index(token)] = _narrowed(scaled, dtype)
+    return clean
 
 
 def measured_scaling(table: pa.Table, *, ew_transform: str = "asinh", seed: int = 0) -> Scaling:
@@ -167,6 +187,17 @@ def _weight(table: pa.Table) -> NDArray[np.float64]:
     if weight.sum() <= 0:
         raise ValueError("column weight: every weight is 0, so no source can be drawn")
     return weight
+
+
+def _uniform(table: pa.Table) -> NDArray[np.float64]:
+    """Weights that are alike within a class and leave a class its share."""
+    weight = _weight(table)
+    codes, result = column(table, "SPECTYPE"), np.zeros(table.num_rows)
+    for code in np.unique(codes):
+        members = (codes == code) & (weight > 0)
+        if members.any():
+            result[members] = weight[members].sum() / members.sum()
+    return result
 
 
 def _frequency(values: Tensor, weight: NDArray[np.float64]) -> Tensor:

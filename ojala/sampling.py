@@ -23,7 +23,7 @@ from ojala.shards import (
     Columns,
     column,
     columns_of,
-    mocks_schema,
+    noisy_schema,
     read_table,
     shard_paths,
     write_shards,
@@ -133,7 +133,7 @@ def training_table(
             block = columns_of(table) | {"weight": weight[rows], "split": split[rows]}
             yield {name: values[kept[rows]] for name, values in block.items()}
 
-    num_rows = write_shards(blocks(), directory, mocks_schema())
+    num_rows = write_shards(blocks(), directory, noisy_schema())
     in_training = weight[kept][~validates]
     counts = {
         f"train_{name}": int(np.sum(columns["SPECTYPE"][~validates] == code))

@@ -2,7 +2,8 @@
 
 Every token of the vocabulary is a column: float32 with NaN where nothing is known (and
 ``<TOKEN>_ERR``, 1 sigma), or an int8 code with -1 where it is not known (MORPHTYPE, SPECTYPE).
-Beside them stand the keys, the truth that sampling and fine-tuning use, and ``weight``, ``split``.
+Beside them stand the keys, the truth that sampling and fine-tuning use, ``weight`` and ``split``,
+and ``<TOKEN>_CLEAN``, the bands before noise was added.
 The J-PAS table is the same without labels.
 """
 
@@ -17,7 +18,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from ojala.bands import narrow_bands
 from ojala.quantities import CLASSES, MORPHTYPES, NO_CODE, observations, quantities, vocabulary
+from ojala.table_columns import flat
+from ojala.table_files import read_table_file
 from ojala.writing import written_whole
 
 Columns = dict[str, NDArray[Any]]
@@ -47,8 +51,8 @@ DESI_KEYS = pa.schema(
 )
 JPAS_KEYS = pa.schema(
     [
-        ("tile_id", pa.int32()),
-        ("number", pa.int32()),
+        ("tile_id", pa.int64()),
+        ("number", pa.int64()),
         ("healpix", pa.int32()),  # nside 64, nested
         ("ra", pa.float64()),
         ("dec", pa.float64()),
@@ -72,6 +76,12 @@ EXTRA_LABELS = pa.schema(
 EXCLUDED = pa.schema([("targetid", pa.int64()), ("survey", pa.string()), ("program", pa.string())])
 """Key of the sources that must not be trained on."""
 
+PERTURBED = (*(band.token for band in narrow_bands()), "MAG_i")
+"""Tokens that J-PAS measures: the ones that take a donor's error and are perturbed by it."""
+
+CLEAN_SUFFIX = "_CLEAN"
+"""Of the columns that hold what a band was before it was perturbed."""
+
 TRAINING = pa.schema([("weight", pa.float64()), ("split", pa.string())])
 
 
@@ -89,6 +99,12 @@ def token_fields(tokens: Sequence[str]) -> list[pa.Field]:
 def mocks_schema() -> pa.Schema:
     """Columns of the DESI mocks, and of the test sets made from them."""
     return pa.schema([*DESI_KEYS, *token_fields(vocabulary()), *EXTRA_LABELS, *TRAINING])
+
+
+def noisy_schema() -> pa.Schema:
+    """Columns of the mocks with J-PAS noise and of the training table: the noiseless ones too."""
+    clean = [pa.field(f"{token}{CLEAN_SUFFIX}", pa.float32()) for token in PERTURBED]
+    return pa.schema([*mocks_schema(), *clean])
 
 
 def jpas_schema() -> pa.Schema:
@@ -195,11 +211,11 @@ def shard_paths(path: str | Path) -> list[Path]:
 
 
 def read_table(path: str | Path, columns: Sequence[str] | None = None) -> pa.Table:
-    """A table from one Parquet file or a directory of shards.
+    """A table from one file of any format, or a directory of Parquet shards.
 
     Raises ValueError naming the file and the column that is missing, or the wrong class code.
     """
-    tables = [_read_shard(shard, columns) for shard in shard_paths(path)]
+    tables = [read_table_file(shard, columns) for shard in shard_paths(path)]
     try:
         table = pa.concat_tables(tables)
     except pa.ArrowException as error:
@@ -214,26 +230,26 @@ def read_table(path: str | Path, columns: Sequence[str] | None = None) -> pa.Tab
     return table
 
 
-def _read_shard(shard: Path, columns: Sequence[str] | None) -> pa.Table:
-    try:
-        names = pq.read_schema(shard).names
-        for name in columns or names:
-            if names.count(name) != 1:
-                fault = "there twice" if name in names else "missing"
-                raise ValueError(f"{shard}: column {name!r} is {fault}")
-        return pq.read_table(shard, columns=list(columns) if columns else None)
-    except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{shard}: not a readable Parquet file ({error})") from None
-
-
 def column(table: pa.Table, name: str) -> NDArray[Any]:
-    """One column as a numpy array."""
-    return np.asarray(table.column(name).combine_chunks().to_numpy(zero_copy_only=False))
+    """One column as a numpy array; whole numbers with nulls are exact numbers and None."""
+    values = flat(table.column(name))
+    if pa.types.is_integer(values.type) and values.null_count:
+        return np.array(values.to_pylist(), dtype=object)
+    return np.asarray(values.to_numpy(zero_copy_only=False))
 
 
 def columns_of(table: pa.Table) -> Columns:
     """Every column of a table as a numpy array."""
     return {name: column(table, name) for name in table.column_names}
+
+
+OTHER_TYPES = {"GPSF": "PSF", "SIMP": "REX", "COMP": "SER", "DUP": ""}
+"""Morphological types beside MORPHTYPES, as what they are taken for.
+
+GPSF is a point source that Gaia knows; SIMP, a round exponential of one size (DR3 to DR5), became
+REX; COMP, a de Vaucouleurs and an exponential profile together (to DR8), became SER. DUP is a Gaia
+source on top of a galaxy, which was not fitted: not known.
+"""
 
 
 def spectype_codes(spectype: Sequence[str]) -> NDArray[np.int8]:
@@ -242,9 +258,12 @@ def spectype_codes(spectype: Sequence[str]) -> NDArray[np.int8]:
 
 
 def morphtype_codes(morphtype: Sequence[str]) -> NDArray[np.int8]:
-    """Codes of Legacy morphological types, -1 for unknown ones; "GPSF" (Gaia) is PSF."""
-    names = ["PSF" if str(name).strip() == "GPSF" else name for name in morphtype]
-    return _codes(names, MORPHTYPES)
+    """Codes of Legacy morphological types in any case, -1 for unknown ones.
+
+    Types of older releases and of Gaia are taken as OTHER_TYPES says.
+    """
+    names = [str(name).strip().upper() for name in morphtype]
+    return _codes([OTHER_TYPES.get(name, name) for name in names], MORPHTYPES)
 
 
 def _codes(names: Sequence[str], categories: Sequence[str]) -> NDArray[np.int8]:
@@ -255,12 +274,12 @@ def _codes(names: Sequence[str], categories: Sequence[str]) -> NDArray[np.int8]:
 def codes_of_names(names: Sequence[Any], token: str) -> NDArray[np.int8]:
     """Codes of the names of a token's categories, -1 where blank or None.
 
-    Raises ValueError naming the row (the first is 0) of a name that is none of them.
+    Raises ValueError naming the row (the first is 1) of a name that is none of them.
     """
     said = [_stripped(name) for name in names]
     codes = (morphtype_codes if token == "MORPHTYPE" else spectype_codes)(said)
-    for row, (name, code) in enumerate(zip(said, codes, strict=True)):
-        if name and code == NO_CODE:
+    for row, (name, code) in enumerate(zip(said, codes, strict=True), start=1):
+        if name and code == NO_CODE and name.upper() not in OTHER_TYPES:
             known = ", ".join(CATEGORICAL[token])
             raise ValueError(
                 f"column {token}, row {row}: {name!r} is not one of {known}; missing is blank"
@@ -271,16 +290,16 @@ def codes_of_names(names: Sequence[Any], token: str) -> NDArray[np.int8]:
 def numbers(values: NDArray[Any], name: str) -> NDArray[np.float64]:
     """A column as numbers, NaN where blank or None.
 
-    Raises ValueError naming the row (the first is 0) of what is not a number.
+    Raises ValueError naming the row (the first is 1) of what is not a number.
     """
     try:
         return np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):
         found = np.full(len(values), np.nan)
-    for row, value in enumerate(np.asarray(values).tolist()):
+    for row, value in enumerate(np.asarray(values).tolist(), start=1):
         text = _stripped(value)
         try:
-            found[row] = float(text or "nan")
+            found[row - 1] = float(text or "nan")
         except ValueError:
             raise ValueError(f"column {name}, row {row}: {text!r} is not a number") from None
     return found
@@ -294,13 +313,13 @@ def _stripped(value: Any) -> str:
 
 
 def check_codes(codes: NDArray[Any], token: str) -> None:
-    """Raise ValueError naming the row of a code that is none of the token's categories."""
+    """Raise ValueError naming the row (the first is 1) of a code that is no category's."""
     known = len(CATEGORICAL[token])
     wrong = (codes < NO_CODE) | (codes >= known) | ((codes != np.trunc(codes)) & (codes == codes))
     if np.any(wrong):
         row = int(np.argmax(wrong))
         raise ValueError(
-            f"column {token}, row {row}: code {codes[row]} is not one of -1 ... {known - 1}"
+            f"column {token}, row {row + 1}: code {codes[row]} is not one of -1 ... {known - 1}"
         )
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal
 
@@ -35,12 +35,14 @@ from ojala.batch import (
     token_weights,
 )
 from ojala.checkpoint import TrainState, captured
+from ojala.device import known_precision
 from ojala.loss import Objective
 from ojala.model.ojala import Ojala
 from ojala.model.presets import preset
 from ojala.optimizers import optimizers
+from ojala.redshift_loss import SMOOTHING
 from ojala.resident import ResidentTable
-from ojala.validation import validate
+from ojala.validation import calibrate, validate
 
 CHECK_EVERY = 50
 """Steps between checks for NaN: each makes the host wait for the device."""
@@ -50,22 +52,25 @@ CHECK_EVERY = 50
 class TrainConfig:
     """The section ``train`` of a parameter file; defaults are the paper's.
 
-    preset: layout of the model, "released", "paper" or "demo"
+    preset: layout of the model, "released", "paper", "demo" or "wide"
     num_epochs, steps_per_epoch: an epoch is a number of steps; after each comes a validation
     batch_size, jpas_batch_size: sources of a step over all workers, mocks and J-PAS
     optimizer: "adamw", or "muon": Muon for hidden matrices, AdamW for all else
     learning_rate: falls to 0 on a cosine after a linear rise over warmup_steps
     weight_decay: of matrices (biases, norms and widths of kernels are not decayed)
     clip: largest norm of the gradient
-    precision: "float32", or "bfloat16" (autocast; heads, losses and weights stay float32)
+    precision: "float32", "bfloat16" (autocast; heads, losses and weights stay float32), or "auto",
+        the second where the device is fast at it
     storage: type of the resident table; "float16" for tables of millions
     val_rows: sources of the validation split that are validated on, at most
     compile: torch.compile the step (its first steps take minutes)
     ew_transform: "asinh", or "linear" as in the released model
+    sampling: within a class by the table's "weights" (the paper's), or "uniform"
+    redshift_smoothing: of redshift labels, in steps of ln(1 + z), where they are answered by steps
     masking: context and targets; adaptation: null trains on mocks alone
     """
 
-    preset: Literal["released", "paper", "demo"] = "released"
+    preset: Literal["released", "paper", "demo", "wide"] = "released"
     num_epochs: int = 1000
     steps_per_epoch: int = 2000
     batch_size: int = 10_000
@@ -75,12 +80,14 @@ class TrainConfig:
     warmup_steps: int = 0
     weight_decay: float = 0.01
     clip: float = 5.0
-    precision: Literal["float32", "bfloat16"] = "bfloat16"
+    precision: Literal["float32", "bfloat16", "auto"] = "bfloat16"
     storage: Literal["float32", "float16"] = "float16"
     val_rows: int = 20_000
     compile: bool = False
     ew_transform: Literal["asinh", "linear"] = "asinh"
     seed: int = 0
+    sampling: Literal["weights", "uniform"] = "weights"
+    redshift_smoothing: float = SMOOTHING
     masking: MaskingConfig = field(default_factory=MaskingConfig)
     adaptation: AdaptationConfig | None = field(default_factory=AdaptationConfig)
 
@@ -89,7 +96,7 @@ class TrainConfig:
         for name in ("num_epochs", "steps_per_epoch", "batch_size", "jpas_batch_size", "val_rows"):
             if getattr(self, name) < 1:
                 raise ValueError(f"train.{name} is {getattr(self, name)}, expected 1 or more")
-        for name in ("learning_rate", "clip"):
+        for name in ("learning_rate", "clip", "redshift_smoothing"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"train.{name} is {getattr(self, name)}, expected > 0")
         for name in ("warmup_steps", "weight_decay", "seed"):
@@ -140,6 +147,8 @@ def fit(
 ) -> Iterator[Epoch]:
     """Train in place on the device of ``mocks``; yield an Epoch after each validation.
 
+    Before the last validation the temperatures of redshifts are fitted to ``val``.
+
     jpas: unlabelled sources to adapt to; without them, or with ``config.adaptation`` null, only
         the supervised terms are trained
     state: go on from a checkpoint of the same configuration
@@ -148,10 +157,16 @@ def fit(
     Raises DivergedError naming the term and step that is not finite, before that epoch is yielded.
     """
     _check_tables(mocks, jpas, config, world_size)
+    config = replace(config, precision=known_precision(config.precision, mocks.device))
     torch.manual_seed(config.seed)
     adaptation = config.adaptation if jpas is not None else None
     objective = Objective(
-        model, mocks.scaling, adaptation, precision=config.precision, world_size=world_size
+        model,
+        mocks.scaling,
+        adaptation,
+        precision=config.precision,
+        world_size=world_size,
+        smoothing=config.redshift_smoothing,
     ).to(mocks.device)
     steppers = optimizers(objective, config)
     first_epoch = 0
@@ -167,6 +182,8 @@ def fit(
     for epoch in range(first_epoch, config.num_epochs):
         metrics = _train_epoch(epoch, trained, steppers, source)
         if val is not None:
+            if epoch + 1 == config.num_epochs:
+                calibrate(model, val, precision=config.precision)
             metrics |= validate(model, val, num_rows=config.val_rows, precision=config.precision)
         capture = partial(captured, epoch + 1, objective, steppers)
         yield Epoch(number=epoch + 1, metrics=metrics, state=capture)
@@ -209,6 +226,7 @@ class _Source:
                     num_context=num_context,
                     generator=generator,
                     part=self.part(self.config.jpas_batch_size),
+                    config=masking,
                 )
             )
             yield mocks, jpas
@@ -247,6 +265,7 @@ def _train_epoch(
     settings = {
         "learning_rate": config.learning_rate_at(first + config.steps_per_epoch - 1),
         "samples_per_second": config.batch_size * config.steps_per_epoch / seconds,
+        "bfloat16": float(config.precision == "bfloat16"),
     }
     if source.jpas is not None and config.adaptation is not None:
         settings["lambda_mmd"] = config.adaptation.mmd_weight

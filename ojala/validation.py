@@ -12,13 +12,18 @@ from torch import Tensor
 
 from ojala.batch import Context, full_context
 from ojala.device import rows_per_batch
-from ojala.loss import REDSHIFTS, Likelihood, autocast
+from ojala.loss import Likelihood, autocast
 from ojala.metrics import OUTLIER_THRESHOLD, outlier_fraction, sigma_nmad
 from ojala.model.heads import Answers
 from ojala.model.ojala import Ojala
-from ojala.quantities import CLASSES, queries, vocabulary
+from ojala.model.redshift import REDSHIFT_IDS, RedshiftHead, asked
+from ojala.quantities import CLASSES, REDSHIFTS, queries, vocabulary
+from ojala.redshift_loss import AskedRedshifts, asked_redshifts
+from ojala.redshift_modes import modes
+from ojala.redshift_pdf import RedshiftPdf
 from ojala.resident import IS_LABEL, ResidentTable
 from ojala.scaling import Scaling
+from ojala.temperature import fit_temperatures
 
 Array = NDArray[np.floating[Any]]
 
@@ -29,7 +34,8 @@ def validate(
 ) -> dict[str, float]:
     """Metrics of at most ``num_rows`` of a table's sources, evenly taken.
 
-    Per quantity nll (Eq. 2; of the class its cross-entropy) and rmse, scaled units; per redshift
+    Per quantity nll (Eq. 2; of the class its cross-entropy, of steps of redshift as well) and rmse,
+    scaled units; per redshift
     sigma_nmad of dz / (1 + z) (Eq. 8) and the share beyond 0.15; per class accuracy and
     cross-entropy; and as "val/loss" the mean of all nll.
     """
@@ -43,6 +49,44 @@ def validate(
         torch.cat(tensors).cpu().numpy() for tensors in zip(*parts, strict=True)
     )
     return _metrics(nll, residual, truth, table.scaling)
+
+
+@torch.inference_mode()
+def calibrate(model: Ojala, table: ResidentTable, *, precision: str = "float32") -> None:
+    """Give the redshifts of a model the temperatures at which a table's are most likely."""
+    head = model.heads.redshift
+    if head is None:
+        return
+    is_training = model.training
+    model.eval()
+    likelihood = Likelihood(table.scaling).to(table.device)
+    rows = torch.arange(len(table), device=table.device)
+    parts = [_logits(model, likelihood, table, part, precision) for part in _batches(table, rows)]
+    logits = torch.cat([part for part, _ in parts])
+    label = AskedRedshifts(
+        **{
+            name: torch.cat([getattr(part, name) for _, part in parts])
+            for name in ("log_z", "sigma", "position", "is_asked")
+        }
+    )
+    fit_temperatures(head, logits, label)
+    model.train(is_training)
+
+
+def _logits(
+    model: Ojala, likelihood: Likelihood, table: ResidentTable, rows: Tensor, precision: str
+) -> tuple[Tensor, AskedRedshifts]:
+    """Logits of every source's redshift steps, and the labels that are known."""
+    values = table.values[rows].float()
+    ids = torch.tensor(REDSHIFT_IDS, device=table.device)
+    context = full_context(values, torch.from_numpy(~IS_LABEL).to(table.device))
+    query_ids = ids.expand(len(rows), -1)
+    answers = _answers(model, context, query_ids, precision)
+    assert answers.redshift is not None
+    truth, truth_err = values[:, ids - 1], table.errors[rows].float()[:, ids - 1]
+    known = torch.where(torch.isfinite(truth), query_ids, 0)
+    label = likelihood.redshift_label(query_ids, truth.nan_to_num(), truth_err)
+    return answers.redshift, asked_redshifts(known, *label)
 
 
 def _batches(table: ResidentTable, rows: Tensor) -> Iterator[Tensor]:
@@ -67,13 +111,31 @@ def _costs(
     answers = _answers(model, context, query_ids, precision)
     truth, truth_err = values[:, labels], table.errors[rows].float()[:, labels]
     known = torch.isfinite(truth)
-    costs = likelihood(answers, query_ids, truth.nan_to_num(), truth_err)
+    steps = model.heads.redshift
+    costs = likelihood(answers, query_ids, truth.nan_to_num(), truth_err, steps)
     nll = torch.where(costs.is_spectype, costs.spectype, costs.regression)
-    residual = (answers.mean - truth) / likelihood.stretch(query_ids, truth.nan_to_num())
+    nll = torch.where(costs.is_redshift, costs.redshift, nll)
+    mean = answers.mean if steps is None else _with_modes(steps, answers, query_ids, table.scaling)
+    residual = (mean - truth) / likelihood.stretch(query_ids, truth.nan_to_num())
     wrong = (answers.spectype.argmax(dim=-1) != truth).float()
     residual = torch.where(costs.is_spectype, wrong, residual)
     unknown = torch.where(known, 0.0, torch.nan)
     return nll + unknown, residual + unknown, truth
+
+
+def _with_modes(
+    steps: RedshiftHead, answers: Answers, query_ids: Tensor, scaling: Scaling
+) -> Tensor:
+    """The means of all queries, for redshifts the modes of their steps, scaled."""
+    assert answers.redshift is not None
+    probability = steps.probability(answers.redshift).double().cpu().numpy()
+    mean, (position, _) = answers.mean.clone(), asked(query_ids)
+    for kind, token in enumerate(REDSHIFTS):
+        edges = steps.edges_KS[kind].double().cpu().numpy()
+        z = modes(RedshiftPdf(edges=edges, probability=probability[:, kind])).first
+        scaled, _ = scaling.scale(token, z, np.zeros_like(z))
+        mean.scatter_(1, position[:, kind : kind + 1], torch.from_numpy(scaled).to(mean)[:, None])
+    return mean
 
 
 def _answers(model: Ojala, context: Context, query_ids: Tensor, precision: str) -> Answers:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -64,6 +66,7 @@ def parameters_digest(parameters: Mapping[str, Any]) -> str:
 def git_commit() -> str:
     """The commit that is checked out, with "-dirty" where files differ; "unknown" without git.
 
+    Where git refuses the clone, as it does one of another user, that is said on stderr.
     What runs write themselves does not count: DVC removes and writes it while they go on.
     An image has no .git: there OJALA_GIT_COMMIT says what it was built from.
     """
@@ -75,7 +78,22 @@ def git_commit() -> str:
         differs = _git("status", "--porcelain", "--untracked-files=no", "--", *counted)
         return commit + ("-dirty" if differs else "")
     except (OSError, subprocess.CalledProcessError):
+        if why := git_refuses():
+            print(f"no commit is recorded: {why}", file=sys.stderr)
         return "unknown"
+
+
+def git_refuses() -> str:
+    """Why git does not read this clone though there is one, "" where it does or there is none."""
+    try:
+        _git("rev-parse", "HEAD")
+    except FileNotFoundError:
+        return ""
+    except subprocess.CalledProcessError as error:
+        if "safe.directory" in str(error.stderr):
+            command = f"git config --global --add safe.directory {shlex.quote(str(Path.cwd()))}"
+            return f"git refuses a clone of another user; {command} lets it"
+    return ""
 
 
 def _git(*arguments: str) -> str:

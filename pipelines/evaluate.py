@@ -22,6 +22,7 @@ from ojala.figures.style import save
 from ojala.gap import gaps
 from ojala.metrics import NOT_ENOUGH
 from ojala.predict import Predictor
+from ojala.redshift_scores import score_columns
 from ojala.report import report
 from ojala.shards import Columns, columns_of, read_table, shard_paths
 from ojala.writing import written_whole
@@ -34,6 +35,7 @@ def evaluate() -> None:
     Numbers, figures and the report join the run that trained the bundle.
     """
     config = params.section("evaluate", EvaluateConfig)
+    tracking.client()  # where it is away, that is said before the work
     opened = bundle.load(paths.BUNDLE)
     predictor = Predictor(opened)
     found = _evaluated(predictor, config)
@@ -59,12 +61,16 @@ def _evaluated(predictor: Predictor, config: EvaluateConfig) -> Evaluated:
         for name, file in FILES.items()
     }
     given = {name: _answers(predictor, columns, config, name) for name, columns in truth.items()}
+    redshifts = {name: predictor.redshifts(columns) for name, columns in truth.items()}
+    for name, columns in truth.items():
+        given[name]["all"] |= score_columns(redshifts[name], columns["z"])
     real, synth = ((given[name]["all"], truth[name]) for name in (REAL, SYNTH))
     return Evaluated(
         scores={name: scores(given[name], truth[name], config) for name in FILES},
         gaps=gaps(real, synth, config),
         predictions=given,
         truth=truth,
+        redshifts=redshifts,
         config=config,
     )
 

@@ -103,8 +103,7 @@ def _judged(config: HeadStageConfig) -> dict[str, Any]:
     answers: dict[str, Columns] = {}
     scores: dict[str, Any] = {}
     for name, truth in truths.items():
-        known = len(truth["MAG_i"]) > 0
-        answers[name] = predictor.predict(truth, [config.name]) if known else _nothing(config)
+        answers[name] = predictor.predict(truth, [config.name])
         found = head_scores(answers[name], truth, config.quantity, config.max_label_err)
         scores[name] = beside_paper(found, name)
     save(given_against_true(answers, truths, scores, config.quantity, config.unit), FIGURE)
@@ -117,14 +116,10 @@ def _truth(config: HeadStageConfig, name: str) -> Columns:
     return columns_of(table.filter(chosen))
 
 
-def _nothing(config: HeadStageConfig) -> Columns:
-    """The columns of an answer without sources."""
-    return {name: np.empty(0, np.float32) for name in (config.quantity, f"{config.quantity}_ERR")}
-
-
 def _without_head(config: HeadStageConfig, error: NoLabelsError) -> None:
     (paths.HEADS / config.name).mkdir(parents=True, exist_ok=True)
-    nothing = dict.fromkeys(TITLES, _nothing(config))
+    empty = {name: np.empty(0, np.float32) for name in (config.quantity, f"{config.quantity}_ERR")}
+    nothing = dict.fromkeys(TITLES, empty)
     save(given_against_true(nothing, nothing, {}, config.quantity, config.unit), FIGURE)
     stage.report("finetune", {"head": config.name, "not_trained": str(error)})
     print(f"finetune: no head {config.name}: {error}", file=sys.stderr)

@@ -104,7 +104,8 @@ def _tables(
     if not settings["labelled"]:
         table = _with_tokens(table, settings["tokens"])
         return resident(table, scaling, labelled=False, **on_device), None, None
-    mocks = resident(table, scaling, labelled=True, split="train", **on_device)
+    drawn = {"sampling": config.sampling, "with_clean": config.masking.fresh_noise}
+    mocks = resident(table, scaling, labelled=True, split="train", **drawn, **on_device)
     val = None
     if "val" in table["split"].unique().to_pylist():  # a handful of sky pixels may hold none
         val = resident(table, scaling, labelled=True, split="val", **on_device)

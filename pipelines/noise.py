@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ojala.bundle import Bundle
-from ojala.noise import PERTURBED, DonorConfig, Floats, noisy_table
+from ojala.noise import DonorConfig, Floats, noisy_table
 from ojala.predict import Predictor
-from ojala.shards import Columns
+from ojala.shards import PERTURBED, Columns
 from ojala.train import TrainConfig
 from pipelines import cluster, digests, learning, params, paths, stage
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ def train() -> None:
     config = params.section("train", TrainConfig, source)
     parameters = params.read() | {"train": params.read(source)["train"]}
     machines = params.section("cluster", cluster.ClusterConfig)
+    cluster.check_head()  # before there is a run
     data = digests.data_digests([str(paths.WEIGHTS), str(paths.JPAS)])
     name = f"train-{digests.inputs_digest(data, asdict(config))[:16]}"
     goes_on = cluster.is_cut_off(machines, name)
@@ -39,7 +41,8 @@ def train() -> None:
             last = dict(report)
             tracking.log_metrics(run_id, last, last["epoch"])
         model, scaling = learning.learnt(Path(kept), config)
-        digest = bundle.save(paths.BUNDLE, model, scaling, _provenance(run_id, data, parameters))
+        provenance = _provenance(run_id, data, parameters) | {"precision": _precision(last)}
+        digest = bundle.save(paths.BUNDLE, model, scaling, provenance)
         tracking.log_files(run_id, paths.BUNDLE, "bundle")
         tracking.log_figures(run_id, paths.FIGURES)
     with written_whole(paths.RUN) as partial:
@@ -55,6 +58,11 @@ def _settings(config: TrainConfig) -> dict[str, Any]:
         "jpas": str(paths.JPAS.resolve()),
         "tokens": None,
     }
+
+
+def _precision(report: Mapping[str, Any]) -> str:
+    """The arithmetic of a training, which may have been left to its machine."""
+    return "bfloat16" if report["train/bfloat16"] else "float32"
 
 
 def _provenance(run_id: str, data: dict[str, str], parameters: dict[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from ojala.figures.style import save
 from ojala.train import TrainConfig
 from ojala.writing import written_whole
 from pipelines import digests, learning, params, paths, search, space, stage, tracking
-from pipelines.cluster import ClusterConfig
+from pipelines.cluster import ClusterConfig, check_head
 from pipelines.judge import Judge
 from pipelines.search import OBJECTIVE, Trial
 from pipelines.space import Point, SearchConfig
@@ -42,6 +42,7 @@ def tune() -> None:
     machines = params.section("cluster", ClusterConfig)
     ranges = config.space.ranges()
     space.check(base, ranges)
+    check_head()  # before there is a run
     for path in (BEST, TRIALS, PARALLEL, PARETO):
         path.unlink(missing_ok=True)
     data = digests.data_digests([str(paths.WEIGHTS), str(paths.JPAS), str(paths.CROSSMATCH)])

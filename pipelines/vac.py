@@ -31,12 +31,17 @@ def vac() -> None:
     predicted = Predictor(opened, heads=heads).predict(table)
     predicted |= derived(predicted, columns_of(table)["AUTO_iSDSS"])
     rejects = pq.read_table(paths.JPAS_REJECTS)
-    reason = np.array([""] * len(table) + rejects["reason"].to_pylist())
+    unanswered = predicted.pop("REASON")
+    reason = np.array([*unanswered, *rejects["reason"].to_pylist()])
     columns = columns_of(pa.concat_tables([table, _keys(rejects)])) | {"REJECTED": reason}
     columns |= {name: _padded(values, len(rejects)) for name, values in predicted.items()}
     described = [one.column for one in heads]
     write_vac(paths.VAC, columns, _provenance(opened, heads), described)
-    counts = {"rows": len(reason), "predicted": len(table), "rejected": len(rejects)}
+    counts = {
+        "rows": len(reason),
+        "predicted": int(np.sum(unanswered == "")),
+        "rejected": len(rejects),
+    }
     stage.report("vac", counts | _classes(predicted))
 
 
@@ -58,7 +63,7 @@ def _keys(rejects: pa.Table) -> pa.Table:
     columns = {name: column(rejects, name) for name in ("ra", "dec")}
     keys = [source.split("-") for source in rejects["source_id"].to_pylist()]
     if all(len(parts) == 2 for parts in keys):  # released photometry has no keys
-        tile_id, number = np.array(keys, dtype=np.int32).reshape(-1, 2).T
+        tile_id, number = np.array(keys, dtype=np.int64).reshape(-1, 2).T
         columns |= {"tile_id": tile_id, "number": number}
     return as_table(columns, jpas_schema())
 
@@ -71,7 +76,8 @@ def _padded(values: np.ndarray, num_missing: int) -> np.ndarray:
 
 def _classes(predicted: Columns) -> dict[str, int]:
     names, counts = np.unique(predicted["CLASS"].astype(str), return_counts=True)
-    return {f"class_{name}": int(count) for name, count in zip(names, counts, strict=True)}
+    counted = zip(names, counts, strict=True)
+    return {f"class_{name}": int(count) for name, count in counted if name}
 
 
 def _provenance(opened: bundle.Bundle, heads: list[head.Head]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
@@ -11,6 +11,9 @@ from ojala.quantities import MORPHTYPES, observations, queries
 MAX_SOURCES = 10_000
 """Sources of one request; a catalogue is for ``ojala predict``."""
 
+Morphtype = Annotated[
+    str, Field(description="Legacy Surveys morphology", examples=list(MORPHTYPES))
+]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -21,13 +24,13 @@ class Strict(BaseModel):
 
 
 def _source() -> type[BaseModel]:
-    """A source: i, and every other observation or null where there is none."""
+    """A source: i, and every other observation; null is not observed."""
     fields: dict[str, Any] = {}
     for token in observations():
         if token == "MORPHTYPE":
-            fields[token] = (Literal[tuple(MORPHTYPES)] | None, None)
+            fields[token] = (Morphtype | None, None)
             continue
-        fields[token] = (Number, ...) if token == "MAG_i" else (Number | None, None)
+        fields[token] = (Number | None, ... if token == "MAG_i" else None)
         fields[f"{token}_ERR"] = (Number | None, None)
     return create_model("Source", __base__=Strict, **fields)
 
@@ -73,9 +76,12 @@ class Health(Model):
 class Predictions(Strict):
     """The model, the heads that were asked, and the values of each source.
 
-    predictions: by source the value of each column, null where it has none
+    predictions: by source the value of each column, null where it has none; REASON says why a
+        source has no answers
+    notes: what of the request was taken for not observed
     """
 
     model: Model
     heads: list[Head]
     predictions: list[dict[str, float | str | None]]
+    notes: list[str]

@@ -8,6 +8,8 @@ from ojala.evaluation import scores
 from ojala.figures import surveys
 from ojala.figures.album import Evaluated, Surroundings
 from ojala.gap import gaps
+from ojala.redshift_pdf import gaussian
+from ojala.redshift_scores import score_columns
 
 
 def evaluated(kept=slice(None), **missing):
@@ -20,14 +22,28 @@ def evaluated(kept=slice(None), **missing):
         for label in missing:
             truth[label] = np.full(900, np.nan)
         sets[name] = rows_of(predicted, kept), rows_of(truth, kept)
+    redshifts = {name: gaussian_redshifts(predicted) for name, (predicted, _) in sets.items()}
+    for name, (predicted, truth) in sets.items():
+        predicted |= score_columns(redshifts[name], truth["z"])
     given = {name: in_every_context(predicted) for name, (predicted, _) in sets.items()}
     return Evaluated(
         scores={name: scores(given[name], sets[name][1], CONFIG) for name in sets},
         gaps=gaps(sets[REAL], sets[SYNTH], CONFIG),
         predictions=given,
         truth={name: truth for name, (_, truth) in sets.items()},
+        redshifts=redshifts,
         config=CONFIG,
     )
+
+
+def gaussian_redshifts(predicted):
+    """p(z) of answers by hand."""
+    return {
+        token: gaussian(
+            predicted[token].astype(np.float64), predicted[f"{token}_ERR"].astype(np.float64)
+        )
+        for token in ("Z_GAL", "Z_QSO")
+    }
 
 
 def surroundings(found):

@@ -9,6 +9,7 @@ from ojala.calibration import (
     coverage,
     crps,
     expected_calibration_error,
+    of_gaussian,
     pit,
     reliability,
 )
@@ -23,13 +24,13 @@ def honest(num=50_000, factor=1.0, seed=2):
 
 
 def test_coverage_of_honest_errors():
-    assert coverage(*honest(), num_sigma=1) == pytest.approx(0.683, abs=0.01)
-    assert coverage(*honest(), num_sigma=2) == pytest.approx(0.954, abs=0.005)
+    assert coverage(pit(*honest()), 0.6827) == pytest.approx(0.683, abs=0.01)
+    assert coverage(pit(*honest()), 0.954) == pytest.approx(0.954, abs=0.005)
 
 
 def test_coverage_by_hand():
     residual, sigma = np.array([0.5, -1.0, 2.0, -3.0]), np.ones(4)
-    assert coverage(residual, sigma, num_sigma=1) == 0.5
+    assert coverage(pit(residual, sigma), 0.6827) == 0.5
 
 
 def test_pit_is_the_share_of_the_gaussian_below_the_truth():
@@ -61,7 +62,7 @@ def test_crps_is_smallest_for_honest_errors():
 
 @pytest.mark.parametrize(("factor", "spread"), [(1.0, 1.0), (2.0, 2.0), (0.5, 0.5)])
 def test_spread_tells_by_how_much_errors_are_too_small(factor, spread):
-    result = calibration_of(*honest(factor=factor), min_objects=10)
+    result = calibration_of(of_gaussian(*honest(factor=factor)), min_objects=10)
     assert result["spread"] == pytest.approx(spread, rel=0.02)
     assert (result["pit_distance"] < 0.01) == (factor == 1.0)
 
@@ -69,8 +70,8 @@ def test_spread_tells_by_how_much_errors_are_too_small(factor, spread):
 def test_residuals_without_an_error_are_left_out():
     residual, sigma = honest(100)
     sigma[:60] = [np.nan, 0.0] * 30
-    assert calibration_of(residual, sigma, min_objects=10)["num_sources"] == 40
-    assert calibration_of(residual, sigma, min_objects=41)["crps"] == NOT_ENOUGH
+    assert calibration_of(of_gaussian(residual, sigma), min_objects=10)["num_sources"] == 40
+    assert calibration_of(of_gaussian(residual, sigma), min_objects=41)["crps"] == NOT_ENOUGH
 
 
 def test_reliability_agrees_with_scikit_learn():
@@ -102,4 +103,4 @@ def test_weights_change_what_is_counted_not_what_is_said():
 
 def test_nothing_said_is_not_an_error_of_zero():
     assert np.isnan(expected_calibration_error([]))
-    assert np.isnan(coverage(np.array([]), np.array([]), num_sigma=1))
+    assert np.isnan(coverage(np.array([]), 0.6827))

@@ -8,7 +8,6 @@ from ojala.contexts import (
     LABELS,
     PAPER,
     TRAYS,
-    answers,
     predictions,
     tokens,
     without_bands,
@@ -80,18 +79,3 @@ def test_a_pass_for_each_context(truth):
     assert np.all(given["BB"]["Z_GAL"] == 5)
     z_spec = given["BB_zspec"]["Z_GAL"]
     assert np.all(z_spec == 5 + (truth["SPECTYPE"] != 1)), "a star has no redshift to be told"
-
-
-def test_sources_of_which_nothing_is_shown_get_no_answer(truth):
-    for token in BB:
-        truth[token][3] = np.nan
-    truth["MAG_i"][7] = np.nan
-    broad, everything = (answers(echo, truth, tokens(name)) for name in ("BB", "all"))
-    assert broad["CLASS"][3] == "" and np.isnan(broad["Z_GAL"][3])
-    assert broad["CLASS"][7] == "STAR"
-    assert everything["CLASS"][7] == "" and everything["CLASS"][3] == "STAR"
-
-
-def test_no_source_at_all_is_no_crash(truth):
-    nothing = answers(echo, {name: values[:0] for name, values in truth.items()}, tokens("all"))
-    assert len(nothing["CLASS"]) == len(nothing["LOGM_ERR"]) == 0

@@ -66,3 +66,33 @@ def test_answers_that_cannot_be(change, sentence):
     wrong = answers | change
     with pytest.raises(ValueError, match=sentence):
         golden.check_answers({name: np.array(values) for name, values in wrong.items()})
+
+
+def of_redshift(**changed):
+    answers = {
+        "Z_QSO": np.array([2.0, 1.0]),
+        "Z_QSO_ERR": np.array([0.1, 0.02]),
+        "Z_QSO_LOW95": np.array([0.001, 0.96]),
+        "Z_QSO_MODE_2": np.array([np.nan, 2.3]),
+        "Z_QSO_MODE_2_WEIGHT": np.array([0.0, 0.012]),
+    }
+    return {name: values.astype(np.float32) for name, values in (answers | changed).items()}
+
+
+def test_what_is_read_from_p_of_z_may_change_by_a_hundredth_of_the_error():
+    stored = of_redshift()
+    golden.check_same(stored, stored)
+    golden.check_same(of_redshift(Z_QSO_LOW95=np.array([0.0019, 0.96])), stored)
+    with pytest.raises(ValueError, match="golden object 1: Z_QSO_LOW95"):
+        golden.check_same(of_redshift(Z_QSO_LOW95=np.array([0.001, 0.961])), stored)
+    with pytest.raises(ValueError, match="golden object 1: Z_QSO_MODE_2_WEIGHT"):
+        golden.check_same(of_redshift(Z_QSO_MODE_2_WEIGHT=np.array([0.0, 0.3])), stored)
+
+
+def test_a_second_mode_may_come_and_go_at_its_least_weight():
+    stored = of_redshift()
+    without = of_redshift(
+        Z_QSO_MODE_2=np.full(2, np.nan), Z_QSO_MODE_2_WEIGHT=np.array([0.0, 0.0095])
+    )
+    golden.check_same(without, stored)
+    golden.check_answers(without)

@@ -2,7 +2,9 @@
 
 import ast
 import re
+import shutil
 import subprocess
+import sys
 import tomllib
 from dataclasses import fields, is_dataclass
 from importlib.metadata import packages_distributions
@@ -268,6 +270,38 @@ def test_no_traces_of_a_machine():
             continue
         wrong += [f"{path}: {match.group()}" for match in traces.finditer(text)]
     assert not wrong
+
+
+def products():
+    """Directories at the root that git ignores: what runs leave there."""
+    lines = (ROOT / ".gitignore").read_text().splitlines()
+    rooted = [line.strip("/*") for line in lines if line.startswith("/") and "/" in line[1:]]
+    return sorted({name for name in rooted if "/" not in name and name not in ("build", "dist")})
+
+
+def test_products_have_the_name_of_no_package():
+    """Ruff takes a directory at the root for a package of the project."""
+    assert {".ojala", "data", "models", "mlartifacts"} <= set(products())
+    known = set(packages_distributions()) - {"ojala", "pipelines", "serving"}
+    assert not set(products()) & (known | set(sys.stdlib_module_names))
+
+
+def test_what_a_run_leaves_does_not_change_what_lint_says(tmp_path):
+    for name in ("ojala", "pipelines", "serving", "search", "tests", "pyproject.toml"):
+        source = ROOT / name
+        copy = shutil.copytree if source.is_dir() else shutil.copy
+        copy(source, tmp_path / name)
+    for storage in {params.read(ROOT / name)["cluster"]["storage"] for name in PARAMETER_FILES}:
+        (tmp_path / storage / "train-0123456789abcdef").mkdir(parents=True, exist_ok=True)
+    for name in products():
+        (tmp_path / name / "of_a_run").mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "ruff", "check", "--no-cache", "."],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
 
 
 def test_no_large_files_in_git():

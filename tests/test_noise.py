@@ -3,14 +3,22 @@ import pyarrow.parquet as pq
 import pytest
 
 from ojala.noise import (
-    PERTURBED,
     DonorConfig,
     donors,
     noisy,
     noisy_table,
     same_magnitude,
 )
-from ojala.shards import as_table, column, jpas_schema, mocks_schema, read_table, write_shards
+from ojala.shards import (
+    CLEAN_SUFFIX,
+    PERTURBED,
+    as_table,
+    column,
+    jpas_schema,
+    mocks_schema,
+    read_table,
+    write_shards,
+)
 
 
 def jpas_sky(num=4000, seed=0):
@@ -113,6 +121,10 @@ def test_the_noisy_table_keeps_order_keys_and_labels(tmp_path):
     assert column(table, "targetid").tolist() == list(range(40))
     assert np.array_equal(column(table, "LOGM"), mocks["LOGM"].astype("f4"))
     assert np.isin(column(table, "J0660_ERR")[:39], jpas["J0660_ERR"]).all()
+    for token in PERTURBED:
+        noiseless = column(table, f"{token}{CLEAN_SUFFIX}")
+        assert np.array_equal(noiseless, mocks[token].astype("f4"), equal_nan=True)
+        assert not np.array_equal(column(table, token)[:39], noiseless[:39])
 
 
 def test_zero_points_move_bands_singly_and_that_of_i_all_of_them_together():

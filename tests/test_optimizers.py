@@ -9,11 +9,12 @@ from toy_sky import toy_table
 from ojala.loss import Objective
 from ojala.model.ojala import Ojala
 from ojala.model.presets import preset
+from ojala.muon import Muon
 from ojala.optimizers import optimizers
 from ojala.resident import measured_scaling
 from ojala.train import TrainConfig
 
-CONFIG = TrainConfig(preset="demo")
+CONFIG = TrainConfig(preset="demo", precision="float32")
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +25,25 @@ def objective():
 
 def stepped(found):
     return [p for one in found for group in one.param_groups for p in group["params"]]
+
+
+def test_muon_steps_as_pytorchs_own_does(objective):
+    """To what bfloat16, which PyTorch multiplies in, leaves of the singular values."""
+    torch.manual_seed(0)
+    shapes = [(24, 40), (24, 40), (40, 24), (16, 16)]
+    starts = [torch.randn(shape) for shape in shapes]
+    gradients = [[torch.randn(shape) for shape in shapes] for _ in range(3)]
+    found = []
+    for kind, extra in ((Muon, {}), (torch.optim.Muon, {"adjust_lr_fn": "match_rms_adamw"})):
+        matrices = [torch.nn.Parameter(start.clone()) for start in starts]
+        muon = kind([{"params": matrices}], lr=0.02, weight_decay=0.1, **extra)
+        for step in gradients:
+            for matrix, gradient in zip(matrices, step, strict=True):
+                matrix.grad = gradient
+            muon.step()
+        found.append([m.detach() - start for m, start in zip(matrices, starts, strict=True)])
+    for ours, theirs in zip(*found, strict=True):
+        assert (ours - theirs).norm() < 0.03 * theirs.norm()
 
 
 @pytest.mark.parametrize("name", ["adamw", "muon"])

@@ -6,6 +6,7 @@ import pytest
 from toy_model import UNDROPPED, toy_model
 from toy_sky import toy_table
 
+from ojala.band_columns import NARROW
 from ojala.bands import narrow_bands
 from ojala.batch import MaskingConfig
 from ojala.bundle import Bundle
@@ -14,6 +15,8 @@ from ojala.predict import Predictor
 from ojala.quantities import MORPHTYPES, observations, queries
 from ojala.resident import measured_scaling, resident
 from ojala.shards import columns_of
+from ojala.shown import NO_I, NO_RATIOS, NOTHING
+from ojala.surveys.jpas_filters import ARCHIVE_I_WAVE, flux_of_mag, mag_of_flux
 from ojala.train import TrainConfig, fit
 
 CONFIG = TrainConfig(
@@ -63,13 +66,13 @@ def assert_same(one, other, sigmas=1e-4):
 
 def test_columns_are_those_of_the_catalogue(predictor, sky):
     columns = predictor.predict(sky)
-    expected = {"CLASS", "P_GALAXY", "P_STAR", "P_QSO"}
+    expected = {"CLASS", "P_GALAXY", "P_STAR", "P_QSO", "REASON"}
     for token in queries():
         expected |= set() if token == "SPECTYPE" else {token, f"{token}_ERR"}
     assert set(columns) == expected
     assert all(len(values) == 60 for values in columns.values())
     for name, values in columns.items():
-        assert name == "CLASS" or np.isfinite(values).all()
+        assert name in ("CLASS", "REASON") or np.isfinite(values).all()
         assert not name.endswith("_ERR") or (values > 0).all()
 
 
@@ -106,7 +109,7 @@ def test_a_source_does_not_depend_on_its_neighbours(predictor, sky):
 
 def test_an_answer_does_not_depend_on_the_other_queries(predictor, sky):
     every, one = predictor.predict(sky), predictor.predict(sky, ["Z_GAL"])
-    assert list(one) == ["Z_GAL", "Z_GAL_ERR"]
+    assert list(one) == ["Z_GAL", "Z_GAL_ERR", "REASON"]
     assert_same({name: every[name] for name in one}, one)
 
 
@@ -154,9 +157,9 @@ def test_a_blank_type_is_missing(predictor, sky, blank):
 @pytest.mark.parametrize(
     ("types", "said"),
     [
-        (["PSF", "", "SPIRAL"] * 20, "row 2: 'SPIRAL' is not one of DEV, EXP, GGAL, PSF, REX, SER"),
+        (["PSF", "", "SPIRAL"] * 20, "row 3: 'SPIRAL' is not one of DEV, EXP, GGAL, PSF, REX, SER"),
         ([True, False] * 30, "column MORPHTYPE holds bool, expected the names DEV, EXP"),
-        ([3.0, 2.5] * 30, "column MORPHTYPE, row 1: code 2.5 is not one of -1 ... 5"),
+        ([3.0, 2.5] * 30, "column MORPHTYPE, row 2: code 2.5 is not one of -1 ... 5"),
     ],
 )
 def test_a_type_that_is_none_is_an_error(predictor, sky, types, said):
@@ -171,19 +174,22 @@ def scaled_bands(sky, factor):
 
 @pytest.mark.parametrize("factor", [1e3, 1e-3, 1e-17, -1e3])
 @pytest.mark.parametrize("num_sources", [1, 60])
-def test_fluxes_that_are_not_over_that_of_i_are_an_error(predictor, sky, factor, num_sources):
+def test_fluxes_that_are_not_over_that_of_i_have_no_answer(predictor, sky, factor, num_sources):
     fluxes = pa.table(scaled_bands(sky, factor)).slice(0, num_sources)
-    with pytest.raises(ValueError, match=r"narrow bands are ratios to f_lambda\(i\), of order"):
-        predictor.predict(fluxes)
+    answers = predictor.predict(fluxes)
+    assert answers["REASON"].tolist() == [NO_RATIOS] * num_sources
+    assert np.isnan(answers["Z_GAL"]).all() and set(answers["CLASS"]) == {""}
 
 
-def test_odd_ratios_of_a_few_sources_are_as_they_may_be(predictor, sky):
+def test_odd_ratios_of_a_few_sources_leave_the_others_alone(predictor, sky):
     columns = columns_of(sky)
     for band in narrow_bands():
         columns[band.token] = np.where(np.arange(60) < 20, 100, columns[band.token])
-    assert len(predictor.predict(columns, ["SPECTYPE"])["CLASS"]) == 60
+    answers = predictor.predict(columns, ["SPECTYPE"])
+    assert np.array_equal(answers["REASON"], np.where(np.arange(60) < 20, NO_RATIOS, ""))
+    assert np.array_equal(answers["CLASS"] == "", np.arange(60) < 20)
     blue = {"MAG_i": np.array([20.0]), "J0378": np.array([0.0]), "J0390": np.array([-0.004])}
-    assert len(predictor.predict(blue, ["SPECTYPE"])["CLASS"]) == 1
+    assert predictor.predict(blue, ["SPECTYPE"])["REASON"].tolist() == [""]
 
 
 def test_a_band_with_a_bad_error_is_missing(predictor, sky):
@@ -244,11 +250,8 @@ def replaced(sky, name, row, value):
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("MAG_i", np.nan, "row 4 of the catalogue has no MAG_i"),
-        ("MAG_W1", 99.0, "column MAG_W1, row 4: 99 is not an AB magnitude"),
-        ("MORPHTYPE", 9, "column MORPHTYPE, row 4: code 9"),
-        ("MAG_i", np.inf, "row 4 of the catalogue has no MAG_i that is finite"),
-        ("MAG_i_ERR", 0.0, "of positive error where it has one .rows count from 0."),
+        ("MORPHTYPE", 9, "column MORPHTYPE, row 5: code 9"),
+        ("MORPHTYPE", -2, "column MORPHTYPE, row 5: code -2"),
     ],
 )
 def test_a_wrong_value_is_named(predictor, sky, name, value, message):
@@ -259,10 +262,200 @@ def test_a_wrong_value_is_named(predictor, sky, name, value, message):
 def test_other_mistakes_are_sentences(predictor, sky):
     with pytest.raises(ValueError, match="'Z_PHOT' is not a token"):
         predictor.predict(sky, ["Z_PHOT"])
-    with pytest.raises(ValueError, match="no sources"):
-        predictor.predict(sky.slice(0, 0))
-    with pytest.raises(ValueError, match="column J0660, row 2: 'x' is not a number"):
+    with pytest.raises(ValueError, match="'MAG_I' of the context is not a token"):
+        predictor.predict(sky, context=["MAG_I"])
+    with pytest.raises(ValueError, match="none of the columns MAG_W1"):
+        predictor.predict(pa.table({"J0660": [1.0]}), context=["MAG_W1"])
+    with pytest.raises(ValueError, match="column J0660, row 3: 'x' is not a number"):
         text = np.array(["0.9", "", "x", "y"] * 15)
         predictor.predict(columns_of(sky) | {"J0660": text})
     with pytest.raises(ValueError, match="no column MAG_i"):
         predictor.predict(pa.table({"J0660": [1.0]}))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("MAG_i", np.nan), ("MAG_i", np.inf), ("MAG_i", 99.0), ("MAG_i", -99), ("MAG_i_ERR", 0.0)],
+)
+def test_a_source_without_i_has_no_answer_and_the_others_have_theirs(predictor, sky, name, value):
+    every = predictor.predict(sky, embeddings=True)
+    some = predictor.predict(replaced(sky, name, 4, value), embeddings=True)
+    assert some["REASON"].tolist() == [NO_I if row == 4 else "" for row in range(60)]
+    assert some["CLASS"][4] == "" and np.isnan(some["EMBEDDING"][4]).all()
+    floats = [v for v in some.values() if v.dtype.kind == "f"]
+    assert all(np.isnan(values[4]).all() for values in floats)
+    others = np.arange(60) != 4
+    assert_same({n: v[others] for n, v in every.items()}, {n: v[others] for n, v in some.items()})
+
+
+def test_an_empty_table_gets_empty_answers(predictor, sky):
+    every, none = (predictor.predict(table) for table in (sky, sky.slice(0, 0)))
+    assert {n: (0, v.dtype) for n, v in every.items()} == {
+        n: (len(v), v.dtype) for n, v in none.items()
+    }
+    assert predictor.embed(sky.slice(0, 0)).shape == (0, 32)
+
+
+def test_where_no_source_has_an_answer_all_have_reasons(predictor, sky):
+    columns = columns_of(sky) | {"MAG_i": np.full(60, np.nan)}
+    answers = predictor.predict(columns, ["Z_QSO", "MORPHTYPE"])
+    assert set(answers["REASON"]) == {NO_I}
+    assert np.isnan(answers["Z_QSO"]).all() and set(answers["MORPHTYPE"]) == {""}
+
+
+def test_a_source_of_which_nothing_is_shown_says_so(predictor, sky):
+    columns = columns_of(sky)
+    for token in ("MAG_W1", "MAG_W2"):
+        columns[token] = np.where(np.arange(60) == 7, np.nan, 19.0)
+    answers = predictor.predict(columns, ["Z_GAL"], context=["MAG_W1", "MAG_W2"])
+    assert answers["REASON"].tolist() == [NOTHING if row == 7 else "" for row in range(60)]
+
+
+MARKS = [99.0, -99.0, 999, -999.0, 99.99, -9999, 1e20, -1e30, np.inf, -np.inf]
+
+
+@pytest.mark.parametrize("mark", MARKS)
+@pytest.mark.parametrize("name", ["J0500", "MAG_G", "J0500_ERR", "MAG_W1_ERR"])
+def test_a_mark_is_not_observed_alone_and_in_company(predictor, sky, name, mark):
+    columns = replaced(sky, name, 4, mark)
+    missing = predictor.predict(replaced(sky, name.removesuffix("_ERR"), 4, np.nan))
+    assert_same(missing, predictor.predict(columns))
+    alone = predictor.predict({n: v[4:5] for n, v in columns.items()})
+    assert_same({n: v[4:5] for n, v in missing.items()}, alone)
+
+
+def with_trouble(sky, rng):
+    """A catalogue with marks, bad errors, fluxes and sources without i at random places."""
+    columns = {name: np.array(values) for name, values in columns_of(sky).items()}
+    for name in [*(band.token for band in narrow_bands()), "MAG_i", "MAG_G", "J0660_ERR"]:
+        hit = rng.random(len(sky)) < 0.1
+        columns[name][hit] = rng.choice([*MARKS, 0.0, np.nan, 88.0, 51.0], int(hit.sum()))
+    for name in (band.token for band in narrow_bands()):
+        columns[name][5] = 1e3 * columns_of(sky)[name][5]
+    columns["MAG_i"][5] = 20.0
+    return columns
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_an_answer_never_depends_on_the_other_rows(predictor, sky, seed):
+    """Shuffled, split or with rows added: the arithmetic of a batch changes the last bits alone."""
+    rng = np.random.default_rng(seed)
+    columns = with_trouble(sky, rng)
+    every = predictor.predict(columns)
+    assert {"", NO_I, NO_RATIOS} <= set(every["REASON"])
+    order = rng.permutation(60)
+    for rows in (order, order[:1], [5], order[10:23], np.r_[order, order[:40], np.full(30, 5)]):
+        part = predictor.predict({name: values[rows] for name, values in columns.items()})
+        expected = {name: values[rows] for name, values in every.items()}
+        answered = expected["REASON"] == ""
+        assert np.array_equal(part["REASON"], expected["REASON"])
+        assert all(
+            np.array_equal(np.isnan(v), np.isnan(part[n]))
+            for n, v in expected.items()
+            if v.dtype.kind == "f"
+        )
+        assert_same(
+            {n: v[answered] for n, v in expected.items()}, {n: v[answered] for n, v in part.items()}
+        )
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("GPSF", "PSF"), ("SIMP", "REX"), ("COMP", "SER"), ("DUP", ""), ("exp", "EXP")]
+)
+def test_types_of_older_releases_are_their_successors(predictor, sky, old, new):
+    given = [
+        predictor.predict(columns_of(sky) | {"MORPHTYPE": np.array([word] * 60, dtype=object)})
+        for word in (old, new)
+    ]
+    assert_same(*given)
+
+
+def as_fluxes(sky, form, scale=1.0):
+    """The narrow bands of a catalogue as fluxes or magnitudes of an aperture, i among them."""
+    columns = {
+        name: np.asarray(values, dtype=float)
+        for name, values in columns_of(sky).items()
+        if name in observations() or name.removesuffix("_ERR") in observations()
+    }
+    flux_i, _ = flux_of_mag(columns["MAG_i"], np.zeros(60), ARCHIVE_I_WAVE)
+    flux_i *= scale
+    others = {n: v for n, v in columns.items() if not n.startswith("J0")}
+    for band in narrow_bands():
+        flux = columns[band.token] * flux_i
+        if form.startswith("mag"):
+            flux = mag_of_flux(flux, flux, band.wave)[0]
+        others[form.format(band.token)] = flux
+    if form.startswith("mag"):
+        flux_i = mag_of_flux(flux_i, flux_i, ARCHIVE_I_WAVE)[0]
+    return others | {form.format("iSDSS"): flux_i}
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "FLUX_APER_COR_3_0_{}",
+        "flux_aper_cor_3_0_{}",
+        "APER_COR_3_0_{}",
+        "AUTO_{}",
+        "mag_aper_cor_3_0_{}",
+        "{}_aper_cor_6_0",
+    ],
+)
+def test_fluxes_and_magnitudes_of_an_aperture_answer_as_their_ratios(predictor, form):
+    sky = toy_table(60, seed=3, missing=0.15)
+    sky = pa.table(
+        columns_of(sky)
+        | {
+            b.token: np.where(columns_of(sky)[b.token] > 0, columns_of(sky)[b.token], np.nan)
+            for b in narrow_bands()
+        }
+    )
+    layout = as_fluxes(sky, form, scale=0.7)
+    assert_same(predictor.predict(sky), predictor.predict(layout), sigmas=1e-3)
+    one = {name: values[8:9] for name, values in layout.items()}
+    assert_same(predictor.predict(sky.slice(8, 1)), predictor.predict(one), sigmas=1e-3)
+
+
+def test_fluxes_that_are_ratios_already_are_not_divided_again(predictor, sky):
+    """So the released scripts use APER_COR_3_0_J0660; i is a flux all the same."""
+    columns = columns_of(sky)
+    flux_i, _ = flux_of_mag(columns["MAG_i"], np.zeros(60), ARCHIVE_I_WAVE)
+    renamed = {n: v for n, v in columns.items() if n not in NARROW} | {"APER_COR_3_0_iSDSS": flux_i}
+    renamed |= {f"APER_COR_3_0_{token}": columns[token] for token in NARROW}
+    assert_same(predictor.predict(sky), predictor.predict(renamed))
+
+
+def test_i_is_the_total_flux_where_there_is_no_magnitude(predictor, sky):
+    columns = columns_of(sky)
+    auto, _ = flux_of_mag(columns["MAG_i"], np.zeros(60), ARCHIVE_I_WAVE)
+    without = {name: v for name, v in columns.items() if not name.startswith("MAG_i")}
+    for name in ("AUTO_iSDSS", "auto_isdss", "FLUX_AUTO_iSDSS"):
+        assert_same(predictor.predict(sky), predictor.predict(without | {name: auto}), sigmas=1e-3)
+
+
+def test_names_in_any_case_and_in_tables_are_the_same(predictor, sky):
+    lower = pa.table(
+        {
+            name.lower() if name in observations() else name: sky[name]
+            for name in sky.column_names
+            if name.removesuffix("_ERR") in observations()
+        }
+    )
+    assert_same(predictor.predict(sky), predictor.predict(lower))
+
+
+def test_what_was_used_and_what_not_is_told(predictor, sky):
+    columns = {n: np.array(v) for n, v in columns_of(sky).items() if n not in ("MAG_W2", "J0910")}
+    columns["J0500"][np.flatnonzero(np.isfinite(columns["J0500"]))[:3]] = 99.0
+    columns["MAG_G"][np.flatnonzero(np.isfinite(columns["MAG_G"]))[:1]] = -99.0
+    columns["J0660_ERR"][np.flatnonzero(np.isfinite(columns["J0660"]))[:2]] = 0.0
+    seen = predictor.shown(columns)
+    assert seen.bands_used() == "53 of 54 narrow bands, 5 of 6 broad bands used"
+    assert seen.notes == (
+        "narrow bands: J0500 of 3 sources no ratio to i (-50 to 50), such as 99: "
+        "taken for not observed",
+        "narrow bands: J0660 of 2 sources without a positive error: taken for not observed",
+        "broad bands: MAG_G of 1 source no AB magnitude (5 to 35), such as -99: "
+        "taken for not observed",
+    )
+    assert predictor.shown(sky).notes == ()

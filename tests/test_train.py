@@ -15,10 +15,10 @@ from torch._subclasses.fake_tensor import (
     FakeTensor,
     FakeTensorMode,
 )
-from toy_model import UNDROPPED, toy_model
+from toy_model import PATCHED, SIZES, UNDROPPED, toy_model
 from toy_sky import toy_table
 
-from ojala import batch
+from ojala import batch, fresh_noise, views
 from ojala.adaptation import AdaptationConfig
 from ojala.batch import MaskingConfig
 from ojala.checkpoint import TrainState
@@ -26,6 +26,7 @@ from ojala.loss import Objective
 from ojala.optimizers import optimizers
 from ojala.resident import measured_scaling, resident
 from ojala.train import DivergedError, TrainConfig, _step, fit
+from ojala.views import ViewsConfig
 
 CONFIG = TrainConfig(
     preset="demo",
@@ -58,6 +59,31 @@ def sky():
 
 def curve(epochs):
     return [epoch.metrics["train/loss"] for epoch in epochs]
+
+
+PATCHES = replace(
+    CONFIG,
+    optimizer="muon",
+    sampling="uniform",
+    masking=MaskingConfig(fresh_noise=True, calibration_err=0.04, views=ViewsConfig()),
+)
+"""The demo's way to train."""
+
+
+def test_steps_of_redshift_are_learnt_and_the_last_epoch_fits_temperatures(sky):
+    mocks, jpas, _ = sky
+    network = toy_model(PATCHED)
+    config = replace(PATCHES, num_epochs=3, steps_per_epoch=40, batch_size=64, learning_rate=3e-3)
+    epochs, temperatures = [], []
+    for epoch in fit(network, mocks, jpas, config, val=mocks):
+        epochs.append(epoch.metrics)
+        temperatures.append(network.heads.redshift.temperature_K.tolist())
+    assert temperatures[:-1] == [[1.0, 1.0]] * 2
+    assert temperatures[-1] != [1.0, 1.0]
+    assert epochs[-1]["val/nll/Z_GAL"] < epochs[0]["val/nll/Z_GAL"]
+    assert epochs[-1]["train/redshift"] < 0.9 * epochs[0]["train/redshift"]
+    assert epochs[-1]["val/sigma_nmad/Z_GAL"] < 0.2
+    assert epochs[-1]["train/bfloat16"] == 0
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
@@ -201,8 +227,10 @@ def without_values():
         with FakeTensorMode(allow_non_fake_inputs=True):
             yield
     finally:
-        for kept in (batch._is_band, batch._is_label_id):
-            kept.cache_clear()  # not to meet such tensors in later tests
+        for module in (batch, fresh_noise, views):  # not to meet such tensors in later tests
+            for kept in vars(module).values():
+                if hasattr(kept, "cache_clear") and kept.__module__ == module.__name__:
+                    kept.cache_clear()
 
 
 def hollow(table):
@@ -210,20 +238,25 @@ def hollow(table):
     return replace(table, **{name: torch.empty_like(getattr(table, name)) for name in names})
 
 
-def step_without_values(sky, optimizer="adamw", num_context=20, hook=lambda *_: None):
+def step_without_values(
+    sky, optimizer="adamw", num_context=20, hook=lambda *_: None, sizes=SIZES, shown=None
+):
     """The terms of a step as on an accelerator: adaptation, bfloat16, noise added."""
-    masking = MaskingConfig(fresh_noise=True)
+    masking = MaskingConfig(fresh_noise=True, calibration_err=0.04, views=shown)
     config = replace(CONFIG, optimizer=optimizer, precision="bfloat16", masking=masking)
     with without_values():
         mocks, jpas = (hollow(table) for table in sky[:2])
-        objective = Objective(toy_model(), mocks.scaling, config.adaptation, precision="bfloat16")
+        model = toy_model(sizes)
+        objective = Objective(model, mocks.scaling, config.adaptation, precision="bfloat16")
         objective.model.heads.register_forward_hook(hook)
         steppers = optimizers(objective, config)
         drawn = {"num_context": num_context, "generator": None}
-        shown = batch.draw_batch(mocks, masking, batch_size=config.batch_size, **drawn)
+        asked = batch.draw_batch(mocks, masking, batch_size=config.batch_size, **drawn)
         weights = batch.token_weights(mocks.frequency, masking.max_token_weight)
-        unlabelled = batch.draw_context(jpas, weights, batch_size=config.jpas_batch_size, **drawn)
-        return _step(0, objective, steppers, config, shown, unlabelled)
+        unlabelled = batch.draw_context(
+            jpas, weights, batch_size=config.jpas_batch_size, config=masking, **drawn
+        )
+        return _step(0, objective, steppers, config, asked, unlabelled)
 
 
 @pytest.mark.parametrize("num_context", [20, 60], ids=["full", "padded"])
@@ -231,6 +264,13 @@ def step_without_values(sky, optimizer="adamw", num_context=20, hook=lambda *_: 
 def test_a_step_never_waits_for_the_device(sky, optimizer, num_context):
     terms = step_without_values(sky, optimizer, num_context)
     assert {"loss", "mmd", "entropy", "ess", "gradient_norm"} <= set(terms)
+    assert all(isinstance(term, FakeTensor) and not term.shape for term in terms.values())
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_step_of_patches_and_views_never_waits_either(sky, optimizer):
+    terms = step_without_values(sky, optimizer, sizes=PATCHED, shown=ViewsConfig())
+    assert "redshift" in terms
     assert all(isinstance(term, FakeTensor) and not term.shape for term in terms.values())
 
 
@@ -279,24 +319,31 @@ def test_settings_out_of_range_are_errors(settings, message):
 
 
 SHARED = replace(CONFIG, num_epochs=2, adaptation=AdaptationConfig(detach_source=False))
+WAYS = {
+    "a token per band": (UNDROPPED, SHARED),
+    "patches": (PATCHED, replace(PATCHES, num_epochs=2)),
+}
 
 
-def train_as_worker(rank, world_size, directory):
+def train_as_worker(rank, world_size, directory, way):
+    sizes, config = WAYS[way]
     torch.set_num_threads(1)
     dist.init_process_group(
         "gloo", init_method=f"file://{directory}/meet", rank=rank, world_size=world_size
     )
     mocks, jpas, _ = tables()
-    network = toy_model(UNDROPPED)  # dropout is each worker's own
+    network = toy_model(sizes)  # without dropout, which is each worker's own
     losses = curve(
         fit(
             network,
             mocks,
             jpas,
-            SHARED,
+            config,
             rank=rank,
             world_size=world_size,
-            wrap=torch.nn.parallel.DistributedDataParallel,
+            wrap=lambda module: torch.nn.parallel.DistributedDataParallel(
+                module, find_unused_parameters=True
+            ),
         )
     )
     torch.save((losses, network.state_dict()), f"{directory}/rank{rank}.pt")
@@ -304,12 +351,14 @@ def train_as_worker(rank, world_size, directory):
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="gloo meets in a file")
-def test_two_workers_train_as_one_does(sky, tmp_path):
+@pytest.mark.parametrize("way", WAYS)
+def test_two_workers_train_as_one_does(sky, tmp_path, way):
     """Same batches, terms and gradients; sums in another order differ by float32 rounding."""
     mocks, jpas, _ = sky
-    network = toy_model(UNDROPPED)
-    expected = curve(fit(network, mocks, jpas, SHARED))
-    mp.spawn(train_as_worker, args=(2, str(tmp_path)), nprocs=2)
+    sizes, config = WAYS[way]
+    network = toy_model(sizes)
+    expected = curve(fit(network, mocks, jpas, config))
+    mp.spawn(train_as_worker, args=(2, str(tmp_path), way), nprocs=2)
     for rank in (0, 1):
         losses, weights = torch.load(tmp_path / f"rank{rank}.pt", weights_only=True)
         assert losses == pytest.approx(expected, rel=1e-4)

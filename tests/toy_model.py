@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 
 from ojala.model.ojala import Ojala
-from ojala.model.presets import ModelConfig
+from ojala.model.presets import ModelConfig, PatchConfig
 
 SIZES = ModelConfig(
     width=32,
@@ -18,6 +18,16 @@ SIZES = ModelConfig(
 )
 UNDROPPED = replace(SIZES, dropout=0.0)
 """For passes that are compared, and for learning in few steps."""
+
+PATCHED = replace(
+    UNDROPPED,
+    pre_norm=True,
+    patches=PatchConfig(
+        bands=9, reach=3, value_width=4, num_summaries=2, summary_width=32, summary_layers=1
+    ),
+    redshift_steps=64,
+)
+"""The layout of the demo: patches, and redshifts by steps."""
 
 
 def toy_model(sizes=SIZES, seed=0):

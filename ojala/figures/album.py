@@ -18,11 +18,13 @@ from ojala.figures import (
     classification,
     emission,
     main_sequence,
+    redshift_pdfs,
     redshifts,
     robustness,
     surveys,
 )
 from ojala.figures import comparisons as panels
+from ojala.redshift_pdf import RedshiftPdf
 from ojala.shards import Columns
 
 Draw = Callable[[], Figure]
@@ -46,13 +48,15 @@ class Evaluated:
     """What is known after an evaluation.
 
     scores: of each set (``evaluation.scores``), by REAL and SYNTH; gaps: between them
-    predictions: of each set, by context; truth: columns of each set
+    predictions: of each set, by context, those of all with scores of p(z); truth: columns of each
+    redshifts: p(z) of each set, by token
     """
 
     scores: Mapping[str, Mapping[str, Any]]
     gaps: Mapping[str, Any]
     predictions: Mapping[str, Mapping[str, Columns]]
     truth: Mapping[str, Columns]
+    redshifts: Mapping[str, Mapping[str, RedshiftPdf]]
     config: EvaluateConfig
 
     def pair(self, name: str, context: str = "all") -> tuple[Columns, Columns]:
@@ -133,6 +137,10 @@ def _of_errors(found: Evaluated) -> dict[str, Draw]:
     return {
         "pit": partial(calibration.pit_histograms, with_errors),
         "coverage": partial(calibration.coverage, with_errors),
+        "redshift_coverage": partial(calibration.redshift_coverage, found.scores),
+        "redshift_pdfs": partial(
+            redshift_pdfs.examples, found.redshifts[REAL], found.truth[REAL], limit
+        ),
     }
 
 

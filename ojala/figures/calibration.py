@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,11 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from ojala.calibration import pit
+from ojala.calibration import LEVELS
 from ojala.comparisons import CLASS_NAMES, Comparison, flattened, stated_name
 from ojala.evaluate_config import REAL, SYNTH
-from ojala.figures.panels import MIN_OBJECTS, not_enough
+from ojala.figures.panels import MIN_OBJECTS, STYLES, class_legend, not_enough
+from ojala.figures.redshifts import CLASS_OF
 from ojala.figures.style import COLOURS
 
 Stated = Mapping[str, Mapping[str, Comparison]]
@@ -47,7 +48,7 @@ def pit_histograms(sets: Mapping[str, Stated]) -> Figure:
         axis.set(xlabel="PIT")
         axis.tick_params(labelbottom=True)
     figure.suptitle(
-        "Share of the stated Gaussian below the true value: flat where errors are honest, "
+        "Share of the stated distribution below the true value: flat where errors are honest, "
         "piled up at the ends where they are too small.\n"
         "Galaxies red, quasars green, stars blue",
         fontsize=10,
@@ -88,6 +89,53 @@ def coverage(sets: Mapping[str, Stated]) -> Figure:
     return figure
 
 
+def redshift_coverage(sets: Mapping[str, Mapping[str, Any]]) -> Figure:
+    """Coverage of the redshifts of galaxies and quasars by magnitude, at 68 and 95 %.
+
+    sets: scores of Test-Real and Test-Synth, by that name
+    """
+    figure = Figure(figsize=(11, 4.2), layout="constrained")
+    for axis, (level_name, level) in zip(figure.subplots(1, 2), LEVELS.items(), strict=True):
+        for set_name, scores in sets.items():
+            for name, class_name in CLASS_OF.items():
+                style = {"color": COLOURS[class_name], **STYLES[set_name]}
+                _covered(axis, scores["by_magnitude"], name, level_name, set_name == REAL, style)
+        axis.axhline(level, color="k", lw=0.9, ls=":")
+        axis.set(xlabel="i (AB mag)", ylabel="Share of true redshifts inside")
+        lowest = min(
+            (float(y) for line in axis.lines for y in np.ravel(line.get_ydata())), default=0
+        )
+        axis.set(ylim=(max(min(lowest, level) - 2 * (1 - level) - 0.05, 0), 1.02))
+        axis.set_title(f"Interval that is to hold {100 * level:.3g} %", fontsize=10)
+        axis.grid(alpha=0.25)
+        class_legend(axis, sets, CLASS_OF.values())
+    figure.suptitle(
+        "Central intervals of p(z) in sliding bins of i; below the dotted line errors are too "
+        "small.\nShaded: 68 % binomial range of Test-Real",
+        fontsize=10,
+    )
+    return figure
+
+
+def _covered(
+    axis: Axes,
+    bins: Sequence[Mapping[str, Any]],
+    name: str,
+    level_name: str,
+    shaded: bool,
+    style: Mapping[str, Any],
+) -> None:
+    """One curve of a class, and the range that chance leaves it."""
+    known = [of for of in bins if isinstance(of[name]["calibration"][level_name], float)]
+    mag_i = [of["mag_i"] for of in known]
+    share = np.array([of[name]["calibration"][level_name] for of in known])
+    axis.plot(mag_i, share, **style)
+    if shaded and len(share):
+        number = np.array([of[name]["calibration"]["num_sources"] for of in known])
+        half = np.sqrt(share * (1 - share) / number)
+        axis.fill_between(mag_i, share - half, share + half, color=style["color"], alpha=0.15, lw=0)
+
+
 def _histograms(axis: Axes, real: Comparison, synth: Comparison, colour: str) -> None:
     values, other = _pit(real), _pit(synth)
     axis.set_title(f"n = {len(values):,}")
@@ -104,7 +152,5 @@ def _histograms(axis: Axes, real: Comparison, synth: Comparison, colour: str) ->
 
 
 def _pit(compared: Comparison) -> NDArray[np.float64]:
-    """PIT of the sources with an error."""
-    residual, sigma = compared.residual, compared.residual_sigma
-    known = np.isfinite(residual) & (sigma > 0)
-    return pit(residual[known], sigma[known])
+    """PIT of the sources that take part."""
+    return compared.stated.among(slice(None)).pit

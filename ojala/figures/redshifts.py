@@ -23,9 +23,12 @@ from ojala.figures.panels import (
     score,
 )
 from ojala.figures.style import COLOURS
-from ojala.metrics import OUTLIER_THRESHOLD, residual_scores
+from ojala.metrics import OUTLIER_THRESHOLD, residual_scores, sigma_nmad
 
 CLASS_OF = {"galaxy": "GALAXY", "qso": "QSO"}
+RESIDUAL_RANGE = 7.0
+"""Half of the range of a panel of residuals, in units of their scatter."""
+
 MEASURES = {
     "bias": "Bias of $\\Delta z$",
     "sigma_nmad": "$\\sigma_{\\rm NMAD}$ of $\\Delta z$",
@@ -82,23 +85,42 @@ def _any_drawn(axes: tuple[Axes, Axes]) -> bool:
 def one_by_one(
     found: Mapping[str, Mapping[str, Mapping[str, Comparison]]], faint_limit: float
 ) -> Figure:
-    """Photometric against spectroscopic redshift, galaxies and quasars, both sets.
+    """Photometric against spectroscopic redshift and the residual below, of both sets.
 
     found: comparisons of Test-Real and Test-Synth, by that name; faint_limit: of both, in i
     """
-    figure = Figure(figsize=(10, 9), layout="constrained")
-    axes = figure.subplots(2, 2)
-    for row, (set_name, comparisons) in zip(axes, found.items(), strict=True):
-        for axis, (name, class_name) in zip(row, CLASS_OF.items(), strict=True):
-            points = _panel(axis, comparisons[name]["z"])
-            axis.set(
-                xlabel="Spectroscopic redshift",
-                ylabel="Photometric redshift",
-                title=f"{class_name}, {set_name}",
-            )
+    figure = Figure(figsize=(10, 14), layout="constrained")
+    axes = figure.subplots(4, 2, height_ratios=(5, 2, 5, 2))
+    for number, (set_name, comparisons) in enumerate(found.items()):
+        for column, (name, class_name) in enumerate(CLASS_OF.items()):
+            above, below = axes[2 * number : 2 * number + 2, column]
+            points = _panel(above, comparisons[name]["z"])
+            below.set_title(f"{class_name}, {set_name}", fontsize=9)
+            _residuals(below, comparisons[name]["z"], above.get_xlim())
+            above.set(ylabel="Photometric redshift", title=f"{class_name}, {set_name}")
+            for axis in (above, below):
+                axis.set(xlabel="Spectroscopic redshift")
     density_bar(figure, axes, points)
     figure.suptitle(f"Sources with i < {faint_limit:g}", fontsize=10)
     return figure
+
+
+def _residuals(axis: Axes, compared: Comparison, x_limits: tuple[float, float]) -> None:
+    """Residuals within RESIDUAL_RANGE of the scatter, and how many lie beyond."""
+    axis.set(ylabel=r"$\Delta z$", xlim=x_limits)
+    true, residual = (of[compared.takes_part] for of in (compared.true, compared.residual))
+    if len(true) < MIN_OBJECTS:
+        not_enough(axis, len(true))
+        return
+    scatter = max(sigma_nmad(residual), 1e-6)
+    limits = (-RESIDUAL_RANGE * scatter, RESIDUAL_RANGE * scatter)
+    inside = np.abs(residual) <= limits[1]
+    density_scatter(axis, true[inside], residual[inside], x_limits, limits)
+    axis.axhline(0, color="k", lw=0.9, ls="--")
+    axis.axhspan(-scatter, scatter, color="0.5", alpha=0.2, lw=0, zorder=0)
+    said = rf"$\pm\sigma_{{\rm NMAD}}$ grey; {np.sum(~inside)} of {len(true):,} beyond the panel"
+    axis.set(ylim=limits)
+    axis.set_title(f"{axis.get_title()}: {said}", fontsize=9)
 
 
 def _panel(axis: Axes, compared: Comparison) -> Any:
@@ -117,9 +139,9 @@ def _panel(axis: Axes, compared: Comparison) -> Any:
     scores = residual_scores(compared.residual, MIN_OBJECTS, redshift=True)
     lines = [
         f"N = {scores['num_sources']:,}",
-        f"bias = {score(scores['bias']):.4f}",
-        rf"$\sigma_{{\rm NMAD}}$ = {score(scores['sigma_nmad']):.4f}",
-        f"outliers = {score(scores['outlier_fraction']):.1%}",
+        f"bias = {score(scores['bias']):.5f}",
+        rf"$\sigma_{{\rm NMAD}}$ = {score(scores['sigma_nmad']):.5f}",
+        f"outliers = {score(scores['outlier_fraction']):.2%}",
     ]
     axis.text(0.04, 0.97, "\n".join(lines), transform=axis.transAxes, va="top", fontsize=9)
     axis.legend(frameon=False, fontsize=8, loc="lower right")

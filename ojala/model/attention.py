@@ -55,30 +55,57 @@ class WavelengthBias(nn.Module):
 
 
 class EncoderBlock(nn.Module):
-    """Self-attention and feed-forward layer, each followed by LayerNorm."""
+    """Self-attention and feed-forward layer, each followed (``pre_norm``: preceded) by LayerNorm.
 
-    def __init__(self, width: int, num_heads: int, ffn_width: int, dropout: float) -> None:
+    is_biased: logits get an additive bias, whose gain is learnt; without it nothing is padded
+    """
+
+    def __init__(
+        self,
+        width: int,
+        num_heads: int,
+        ffn_width: int,
+        dropout: float,
+        *,
+        pre_norm: bool = False,
+        is_biased: bool = True,
+    ) -> None:
         super().__init__()
         self.num_heads = num_heads
+        self.pre_norm = pre_norm
         self.query_key_value = nn.Linear(width, 3 * width)
         self.output = nn.Linear(width, width)
-        self.bias_gain = nn.Parameter(torch.ones(1))
+        self.bias_gain = nn.Parameter(torch.ones(1)) if is_biased else None
         self.attention_norm = nn.LayerNorm(width)
-        self.feed_forward = FeedForward(width, ffn_width, dropout)
+        self.feed_forward = FeedForward(width, ffn_width, dropout, pre_norm=pre_norm)
         self.dropout = Dropout(dropout)
 
     def forward(
-        self, tokens_BCD: Tensor, bias_B1CC: Tensor, padding_BC: Tensor | None = None
+        self,
+        tokens_BCD: Tensor,
+        bias_B1CC: Tensor | None = None,
+        padding_BC: Tensor | None = None,
     ) -> Tensor:
         """Tokens of the same shape; padding tokens are attended to by none."""
-        query, key, value = self.query_key_value(tokens_BCD).chunk(3, dim=-1)
-        logits = bias_B1CC * self.bias_gain
-        if padding_BC is not None:
-            logits = logits.masked_fill(padding_BC[:, None, None, :], -torch.inf)
+        seen_BCD = self.attention_norm(tokens_BCD) if self.pre_norm else tokens_BCD
+        query, key, value = self.query_key_value(seen_BCD).chunk(3, dim=-1)
+        logits = self._bias(bias_B1CC, padding_BC)
         attended_BCD = self.output(attend(query, key, value, self.num_heads, logits))
-        tokens_BCD = self.attention_norm(tokens_BCD + self.dropout(attended_BCD))
+        tokens_BCD = tokens_BCD + self.dropout(attended_BCD)
+        if not self.pre_norm:
+            tokens_BCD = self.attention_norm(tokens_BCD)
         result: Tensor = self.feed_forward(tokens_BCD)
         return result
+
+    def _bias(self, bias_B1CC: Tensor | None, padding_BC: Tensor | None) -> Tensor | None:
+        """What is added to the logits."""
+        if self.bias_gain is None:
+            assert bias_B1CC is None and padding_BC is None
+            return None
+        logits = bias_B1CC * self.bias_gain
+        if padding_BC is None:
+            return logits
+        return logits.masked_fill(padding_BC[:, None, None, :], -torch.inf)
 
 
 class DecoderBlock(nn.Module):
@@ -87,15 +114,24 @@ class DecoderBlock(nn.Module):
     Every head has one learned key and value beside the memory's, so that it can attend to nothing.
     """
 
-    def __init__(self, width: int, num_heads: int, ffn_width: int, dropout: float) -> None:
+    def __init__(
+        self,
+        width: int,
+        num_heads: int,
+        ffn_width: int,
+        dropout: float,
+        *,
+        pre_norm: bool = False,
+    ) -> None:
         super().__init__()
         self.num_heads = num_heads
+        self.pre_norm = pre_norm
         self.query = nn.Linear(width, width)
         self.key_value = nn.Linear(width, 2 * width)
         self.extra_key_value = nn.Parameter(0.02 * torch.randn(2, 1, 1, width))
         self.output = nn.Linear(width, width)
         self.attention_norm = nn.LayerNorm(width)
-        self.feed_forward = FeedForward(width, ffn_width, dropout)
+        self.feed_forward = FeedForward(width, ffn_width, dropout, pre_norm=pre_norm)
         self.dropout = Dropout(dropout)
 
     def forward(
@@ -109,19 +145,25 @@ class DecoderBlock(nn.Module):
             for part, extra in zip(parts, extras, strict=True)
         )
         takes_part = None if padding_BC is None else _takes_part(padding_BC)
+        seen_BQD = self.attention_norm(queries_BQD) if self.pre_norm else queries_BQD
         attended_BQD = self.output(
-            attend(self.query(queries_BQD), key, value, self.num_heads, takes_part)
+            attend(self.query(seen_BQD), key, value, self.num_heads, takes_part)
         )
-        queries_BQD = self.attention_norm(queries_BQD + self.dropout(attended_BQD))
+        queries_BQD = queries_BQD + self.dropout(attended_BQD)
+        if not self.pre_norm:
+            queries_BQD = self.attention_norm(queries_BQD)
         result: Tensor = self.feed_forward(queries_BQD)
         return result
 
 
 class FeedForward(nn.Module):
-    """Two linear layers with GELU between, added to the input, then LayerNorm."""
+    """Two linear layers with GELU between, added to the input; LayerNorm after or before."""
 
-    def __init__(self, width: int, ffn_width: int, dropout: float) -> None:
+    def __init__(
+        self, width: int, ffn_width: int, dropout: float, *, pre_norm: bool = False
+    ) -> None:
         super().__init__()
+        self.pre_norm = pre_norm
         self.widen = nn.Linear(width, ffn_width)
         self.narrow = nn.Linear(ffn_width, width)
         self.norm = nn.LayerNorm(width)
@@ -129,9 +171,9 @@ class FeedForward(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Tokens of the same shape."""
-        widened = F.gelu(self.widen(tokens))
-        normed: Tensor = self.norm(tokens + self.dropout(self.narrow(widened)))
-        return normed
+        seen = self.norm(tokens) if self.pre_norm else tokens
+        tokens = tokens + self.dropout(self.narrow(F.gelu(self.widen(seen))))
+        return tokens if self.pre_norm else self.norm(tokens)
 
 
 def attend(

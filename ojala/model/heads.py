@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ojala.model.redshift import RedshiftHead
 from ojala.quantities import CLASSES, MORPHTYPES
 
 LOG_VARIANCE_RANGE = (-14.0, 10.0)
@@ -18,18 +19,21 @@ class Answers(NamedTuple):
 
     mean, log_variance: (batch, queries); of redshifts, the variance of dz / (1 + z)
     spectype, morphtype: logits, (batch, queries, 3) and (batch, queries, 6)
+    redshift: logits of steps, (batch, kinds, steps), of the first query for each kind of redshift,
+        whose mean then says nothing; None where redshifts are Gaussians
     """
 
     mean: Tensor
     log_variance: Tensor
     spectype: Tensor
     morphtype: Tensor
+    redshift: Tensor | None = None
 
 
 class OutputHeads(nn.Module):
     """Hidden layers shared by all queries, then one linear head per kind of answer."""
 
-    def __init__(self, width: int, output_widths: tuple[int, ...]) -> None:
+    def __init__(self, width: int, output_widths: tuple[int, ...], redshift_steps: int = 0) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for output_width in output_widths:
@@ -40,8 +44,9 @@ class OutputHeads(nn.Module):
         self.log_variance = nn.Linear(width, 1)
         self.spectype = nn.Linear(width, len(CLASSES))
         self.morphtype = nn.Linear(width, len(MORPHTYPES))
+        self.redshift = RedshiftHead(width, redshift_steps) if redshift_steps else None
 
-    def forward(self, answers_BQD: Tensor) -> Answers:
+    def forward(self, answers_BQD: Tensor, query_ids_BQ: Tensor) -> Answers:
         """Answers of each query; float32 whatever the precision before.
 
         A mean in bfloat16 would round redshifts to 0.002.
@@ -56,4 +61,5 @@ class OutputHeads(nn.Module):
                 log_variance=self.log_variance(hidden).squeeze(-1).clamp(*LOG_VARIANCE_RANGE),
                 spectype=self.spectype(hidden),
                 morphtype=self.morphtype(hidden),
+                redshift=None if self.redshift is None else self.redshift(hidden, query_ids_BQ),
             )

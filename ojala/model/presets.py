@@ -1,8 +1,37 @@
-"""Sizes of the model: one frozen configuration, three presets."""
+"""Sizes of the model: one frozen configuration, and presets of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchConfig:
+    """Input layer of patches (``ojala.model.patches``).
+
+    bands: neighbouring narrow bands that share a token
+    reach: bands on either side of a patch that it sees as well
+    value_width: features of a band's value
+    num_summaries: tokens that see all observations at once
+    summary_width, summary_layers: the residual network that writes them
+    Raises ValueError naming the size that is too small.
+    """
+
+    bands: int
+    reach: int
+    value_width: int
+    num_summaries: int
+    summary_width: int
+    summary_layers: int
+
+    def __post_init__(self) -> None:
+        for name in ("bands", "value_width", "num_summaries", "summary_width"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"patches.{name} is {getattr(self, name)}, expected 1 or more")
+        for name in ("reach", "summary_layers"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"patches.{name} is {getattr(self, name)}, expected 0 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,6 +44,9 @@ class ModelConfig:
     output_widths: hidden layers shared by all queries between decoder and heads; may be empty
     metadata_width: hidden layer of the network that embeds a band's wavelength and kind
     dropout: on the output of every attention and feed-forward layer
+    pre_norm: LayerNorm before attention and feed-forward layers; the paper's is after them
+    patches: tokens of neighbouring bands; None: every band is a token of its own
+    redshift_steps: steps of ln(1 + z) whose probabilities answer a redshift; 0: a Gaussian
 
     Raises ValueError naming the size that does not fit.
     """
@@ -27,6 +59,9 @@ class ModelConfig:
     output_widths: tuple[int, ...]
     metadata_width: int = 64
     dropout: float = 0.1
+    pre_norm: bool = False
+    patches: PatchConfig | None = None
+    redshift_steps: int = 0
 
     def __post_init__(self) -> None:
         for stack in ("encoder", "decoder"):
@@ -40,6 +75,19 @@ class ModelConfig:
                     raise ValueError(f"{stack}_heads: {num_heads} does not divide {self.width}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout is {self.dropout}, expected 0 <= dropout < 1")
+        if self.redshift_steps < 0 or self.redshift_steps == 1:
+            raise ValueError(f"redshift_steps is {self.redshift_steps}, expected 0, or 2 or more")
+
+    @classmethod
+    def read(cls, sizes: dict[str, Any]) -> ModelConfig:
+        """The sizes that a JSON file holds; those of an older bundle lack what was not there then.
+
+        Raises TypeError or ValueError for other content.
+        """
+        given = {n: tuple(size) if isinstance(size, list) else size for n, size in sizes.items()}
+        if given.get("patches") is not None:
+            given["patches"] = PatchConfig(**given["patches"])
+        return cls(**given)
 
 
 PRESETS = {
@@ -61,15 +109,44 @@ PRESETS = {
         decoder_ffn=(2048, 2048, 2048),
         output_widths=(),
     ),
-    # Two cores and minutes: 0.3 M.
+    # Two cores and minutes.
     "demo": ModelConfig(
-        width=64,
-        encoder_heads=(8, 4),
-        encoder_ffn=(256, 256),
-        decoder_heads=(8, 4),
-        decoder_ffn=(256, 256),
-        output_widths=(512, 128),
+        width=128,
+        encoder_heads=(4,),
+        encoder_ffn=(256,),
+        decoder_heads=(4,),
+        decoder_ffn=(256,),
+        output_widths=(256,),
         dropout=0.0,
+        pre_norm=True,
+        patches=PatchConfig(
+            bands=6,
+            reach=3,
+            value_width=8,
+            num_summaries=4,
+            summary_width=256,
+            summary_layers=3,
+        ),
+        redshift_steps=512,
+    ),
+    # The same with room for millions of sources: not trained yet.
+    "wide": ModelConfig(
+        width=256,
+        encoder_heads=(8, 8, 8, 8),
+        encoder_ffn=(1024, 1024, 1024, 1024),
+        decoder_heads=(8, 8),
+        decoder_ffn=(1024, 1024),
+        output_widths=(512,),
+        pre_norm=True,
+        patches=PatchConfig(
+            bands=6,
+            reach=3,
+            value_width=16,
+            num_summaries=8,
+            summary_width=1024,
+            summary_layers=3,
+        ),
+        redshift_steps=800,
     ),
 }
 

@@ -22,7 +22,8 @@ from ojala.constants import NANOMAGGIE_ZERO, POGSON
 from ojala.shards import Columns, morphtype_codes
 from ojala.surveys.catalogues import catalogue_paths, open_catalogue
 from ojala.surveys.cells import number
-from ojala.surveys.pixels import chord, unit_vectors
+from ojala.surveys.pixels import chord, placed, unit_vectors
+from ojala.surveys.qualified_names import without_schema
 from ojala.writing import written_whole
 
 BANDS = ("G", "R", "Z", "W1", "W2")
@@ -76,12 +77,14 @@ def read_sweep(path: str | Path, *, rows_per_block: int = 100_000) -> Sweep:
     num_rows = 0
     vectors, blocks = [np.empty((0, 3))], [_magnitudes(_no_sources())]
     columns = [name.lower() for name in ("RA", "DEC", "TYPE", *_flux_columns())]
-    for _, block in open_catalogue(path).blocks(columns, rows_per_block=rows_per_block):
+    table = without_schema(open_catalogue(path))
+    for _, block, _ in table.blocks(columns, rows_per_block=rows_per_block):
         block = {name.upper(): values for name, values in block.items()}
         block["TYPE"] = _texts(block["TYPE"])
-        directions = unit_vectors(number(block["RA"]), number(block["DEC"]))
+        ra, dec = number(block["RA"]), number(block["DEC"])
+        directions = unit_vectors(ra, dec)
         single = block["TYPE"] != "DUP"
-        kept = single & np.isfinite(directions).all(axis=1)
+        kept = single & placed(ra, dec)
         num_rows += int(single.sum())
         vectors.append(directions[kept])
         blocks.append(_magnitudes({name: values[kept] for name, values in block.items()}))
@@ -116,9 +119,9 @@ class Legacy:
         """
         columns = _magnitudes(_no_sources(len(ra)))
         nearest = np.full(len(ra), chord(radius))
-        vectors, finite = unit_vectors(ra, dec), np.isfinite(ra) & np.isfinite(dec)
+        vectors, known = unit_vectors(ra, dec), placed(ra, dec)
         for path in catalogue_paths(self.path):
-            inside = np.flatnonzero(finite & _in_box(path, ra, dec, margin=radius / 3600))
+            inside = np.flatnonzero(known & _in_box(path, ra, dec, margin=radius / 3600))
             if len(inside):
                 sweep = self._sweep(path)
                 distance, row = sweep.tree.query(vectors[inside])

@@ -13,12 +13,20 @@ NSIDE = 64
 """Of the pixels in every table; DESI's own."""
 
 
+def placed(ra: NDArray[np.floating], dec: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """True where there is a position on the sky, (num_positions,): finite and in range.
+
+    ra, dec: degrees, (num_positions,). Right ascensions run from 0 to 360 or from -180 to 180.
+    """
+    return np.asarray((ra >= -180) & (ra <= 360) & (dec >= -90) & (dec <= 90))
+
+
 def healpix(ra: Floats, dec: Floats, nside: int = NSIDE) -> NDArray[np.int32]:
     """The pixels of positions, (num_positions,); -1 where there is no position.
 
     ra, dec: degrees, (num_positions,)
     """
-    known = np.isfinite(ra) & np.isfinite(dec)
+    known = placed(ra, dec)
     pixels = np.full(len(ra), -1, dtype=np.int32)
     grid = HEALPix(nside=nside, order="nested")
     pixels[known] = grid.lonlat_to_healpix(ra[known] * u.deg, dec[known] * u.deg)

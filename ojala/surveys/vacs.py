@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ojala.shards import Columns
-from ojala.surveys.hdus import named, opened, read_columns
+from ojala.surveys.binary_tables import read_columns
+from ojala.surveys.hdus import named, opened
 from ojala.surveys.metallicity import calibrated_feh
 from ojala.surveys.vacs_layout import (
     CIGALE,
@@ -108,7 +109,7 @@ def read_mws(path: str | Path, targetid: TargetIds = None) -> Columns:
     names = [f"{token}{kind}" for token in MWS for kind in ("", "_ERR")]
     names += ["RVS_WARN", "RR_SPECTYPE", "SUCCESS", "PRIMARY"]
     table = _read(path, "RVTAB", names, targetid)
-    good = table["PRIMARY"] & table["SUCCESS"] & (table["RVS_WARN"] == 0)
+    good = (table["PRIMARY"] == 1) & (table["SUCCESS"] == 1) & (table["RVS_WARN"] == 0)
     good &= table["RR_SPECTYPE"] == "STAR"
     table = {name: values[good] for name, values in table.items()}
     table["FEH"] = calibrated_feh(table["FEH"], table["TEFF"], table["LOGG"])

@@ -1,11 +1,12 @@
 """Sizes of the presets, and sizes that do not fit."""
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 
 import pytest
 
 from ojala.model.ojala import Ojala
-from ojala.model.presets import PRESETS, preset
+from ojala.model.presets import PRESETS, ModelConfig, preset
 
 
 def count(name):
@@ -21,7 +22,11 @@ def test_the_text_taken_literally_has_half_of_them():
 
 
 def test_demo_is_small():
-    assert 0.25e6 < count("demo") < 0.35e6
+    assert 1.4e6 < count("demo") < 1.5e6
+
+
+def test_wide_has_room():
+    assert 8e6 < count("wide") < 16e6
 
 
 def test_most_parameters_of_the_released_layout_are_in_the_output_layers():
@@ -46,3 +51,22 @@ def test_unknown_preset_is_named():
 def test_sizes_that_do_not_fit_are_errors(change, message):
     with pytest.raises(ValueError, match=message):
         replace(PRESETS["released"], **change)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_sizes_survive_a_json_file(name):
+    written = json.loads(json.dumps(asdict(preset(name))))
+    assert ModelConfig.read(written) == preset(name)
+
+
+def test_sizes_of_an_older_bundle_are_the_layout_of_that_time():
+    """They lack what was not there then: tokens of single bands, norms after, Gaussians."""
+    written = asdict(preset("released"))
+    for name in ("pre_norm", "patches", "redshift_steps"):
+        del written[name]
+    assert ModelConfig.read(json.loads(json.dumps(written))) == preset("released")
+
+
+def test_a_redshift_of_one_step_is_an_error():
+    with pytest.raises(ValueError, match="redshift_steps is 1, expected 0, or 2 or more"):
+        replace(PRESETS["demo"], redshift_steps=1)

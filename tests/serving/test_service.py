@@ -15,6 +15,7 @@ from ojala.predict import Predictor
 from ojala.quantities import MORPHTYPES, observations
 from ojala.resident import measured_scaling
 from ojala.shards import columns_of
+from ojala.shown import NO_RATIOS
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +64,7 @@ def test_answers_are_those_of_the_predictor(client, bundle_path, catalogue):
     for name, column in expected.items():
         given = [row[name] for row in answer["predictions"]]
         if column.dtype.kind == "O":
-            assert given == list(column)
+            assert given == [value or None for value in column]
         else:
             np.testing.assert_array_equal(np.array(given, dtype=np.float32), column)
 
@@ -71,7 +72,7 @@ def test_answers_are_those_of_the_predictor(client, bundle_path, catalogue):
 def test_only_what_is_asked_is_answered(client, catalogue):
     asked = {"sources": as_sources(catalogue)[:1], "queries": ["Z_GAL"]}
     (row,) = client.post("/predict", json=asked).json()["predictions"]
-    assert set(row) == {"Z_GAL", "Z_GAL_ERR"}
+    assert set(row) == {"Z_GAL", "Z_GAL_ERR", "REASON"} and row["REASON"] is None
 
 
 @pytest.mark.parametrize(
@@ -79,8 +80,6 @@ def test_only_what_is_asked_is_answered(client, catalogue):
     [
         ({"sources": [{"MAG_i": 20.0, "J0379": 1.0}]}, "J0379"),
         ({"sources": [{"J0378": 1.0}]}, "MAG_i"),
-        ({"sources": [{"MAG_i": None}]}, "MAG_i"),
-        ({"sources": [{"MAG_i": 99.0}]}, "MAG_i"),
         ({"sources": [{"MAG_i": "20"}]}, "MAG_i"),
         ({"sources": [{"MAG_i": 20.0, "MORPHTYPE": "PSX"}]}, "MORPHTYPE"),
         ({"sources": []}, "sources"),
@@ -117,7 +116,7 @@ def test_json_that_is_sent_as_a_form_is_refused_as_such(client):
 
 @pytest.mark.parametrize(
     "request_body",
-    [{"sources": [{"MAG_i": "20"}]}, {"sources": [{"MAG_i": 99.0}]}, {"sources": [{"a\nb": 1}]}],
+    [{"sources": [{"MAG_i": "20"}]}, {"sources": [{"J0378": 1.0}]}, {"sources": [{"a\nb": 1}]}],
 )
 def test_a_refusal_is_one_line_of_the_log(client, request_body, caplog):
     everything = logging.getLogger("bentoml")
@@ -130,6 +129,36 @@ def test_a_refusal_is_one_line_of_the_log(client, request_body, caplog):
     (line,) = {record.getMessage() for record in caplog.records}
     assert line.startswith("POST /predict refused, 400: ") and "\n" not in line
     assert "Traceback" not in caplog.text
+
+
+def test_a_source_that_cannot_be_answered_says_why_and_the_others_have_answers(client, catalogue):
+    """The same treatment as in the Predictor, whatever the company."""
+    sources = as_sources(catalogue)[:6]
+    sources[1] |= {"MAG_i": None}
+    sources[2] |= {"MAG_i": 99.0}
+    sources[3] |= {name: 900.0 for name in catalogue if name.startswith("J0") and "_" not in name}
+    sources[4] |= {"J0500": -999.0, "J0500_ERR": 0.1, "MORPHTYPE": "GPSF"}
+    answer = client.post("/predict", json={"sources": sources}).json()
+    rows = answer["predictions"]
+    reasons = [None, "no usable MAG_i", "no usable MAG_i", NO_RATIOS, None, None]
+    assert [row["REASON"] for row in rows] == reasons
+    for row, reason in zip(rows, reasons, strict=True):
+        values = [value for name, value in row.items() if name != "REASON"]
+        assert all((value is None) == (reason is not None) for value in values)
+    assert any(
+        note.startswith("narrow bands: J0500 of 1 source no ratio") for note in answer["notes"]
+    )
+    unobserved = sources[4] | {"J0500": None, "MORPHTYPE": "PSF"}
+    for source in (sources[4], unobserved):
+        (alone,) = client.post("/predict", json={"sources": [source]}).json()["predictions"]
+        assert alone["Z_GAL"] == pytest.approx(rows[4]["Z_GAL"], rel=1e-4)
+    order = [5, 3, 0, 2, 4, 1]
+    asked = {"sources": [sources[place] for place in order]}
+    shuffled = client.post("/predict", json=asked).json()["predictions"]
+    for place, row in zip(order, shuffled, strict=True):
+        assert row["REASON"] == reasons[place]
+        z_gal = rows[place]["Z_GAL"]
+        assert row["Z_GAL"] == (z_gal if z_gal is None else pytest.approx(z_gal, rel=1e-4))
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity"])

@@ -1,0 +1,62 @@
+"""Redshifts as probabilities of steps in ln(1 + z), galaxies and quasars each their own.
+
+A redshift of a photometric survey has several likely values, and none between them: a Gaussian
+can say so only by its width. Steps of ln(1 + z) are of one size in dz / (1 + z).
+
+Shape letters: B batch, Q queries, K kinds of redshift, S steps, D width.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from ojala.quantities import REDSHIFTS, vocabulary
+
+REDSHIFT_IDS = tuple(vocabulary().index(token) + 1 for token in REDSHIFTS)
+
+LOWEST = -0.01
+HIGHEST = (3.0, 6.0)
+"""Redshifts that the steps begin and end with; the faintest galaxies and quasars of DESI."""
+
+
+class RedshiftHead(nn.Module):
+    """Logits of the steps for each kind of redshift that is asked for.
+
+    edges_KS: of the steps in ln(1 + z), (kinds, steps + 1)
+    temperature_K: what logits are divided by, 1 until held-out sources have shown how sure to be
+    """
+
+    def __init__(self, width: int, num_steps: int) -> None:
+        super().__init__()
+        self.kinds = nn.ModuleList(nn.Linear(width, num_steps) for _ in REDSHIFTS)
+        edges = [
+            torch.linspace(math.log1p(LOWEST), math.log1p(highest), num_steps + 1)
+            for highest in HIGHEST
+        ]
+        self.edges_KS: Tensor
+        self.temperature_K: Tensor
+        self.register_buffer("edges_KS", torch.stack(edges))
+        self.register_buffer("temperature_K", torch.ones(len(REDSHIFTS)))
+
+    def forward(self, hidden_BQD: Tensor, query_ids_BQ: Tensor) -> Tensor:
+        """Logits, (B, K, S), of the first query for each kind; without one they say nothing."""
+        position_BK, _ = asked(query_ids_BQ)
+        rows = torch.arange(len(hidden_BQD), device=hidden_BQD.device)
+        logits = [
+            kind(hidden_BQD[rows, position])
+            for kind, position in zip(self.kinds, position_BK.unbind(1), strict=True)
+        ]
+        return torch.stack(logits, dim=1)
+
+    def probability(self, logits_BKS: Tensor) -> Tensor:
+        """Of each step, (B, K, S)."""
+        return (logits_BKS / self.temperature_K.unsqueeze(-1)).softmax(dim=-1)
+
+
+def asked(query_ids_BQ: Tensor) -> tuple[Tensor, Tensor]:
+    """Position of the first query for each kind of redshift, and whether there is one, (B, K)."""
+    asks_BKQ = torch.stack([query_ids_BQ == token_id for token_id in REDSHIFT_IDS], dim=1)
+    return asks_BKQ.int().argmax(dim=-1), asks_BKQ.any(dim=-1)

@@ -1,0 +1,47 @@
+"""Redshifts as probabilities of steps in ln(1 + z)."""
+
+import math
+
+import pytest
+import torch
+
+from ojala.model.redshift import HIGHEST, REDSHIFT_IDS, RedshiftHead, asked
+
+
+def test_the_first_query_for_each_kind_is_found_wherever_it_stands():
+    galaxy, quasar = REDSHIFT_IDS
+    query_ids = torch.tensor([[5, galaxy, quasar], [quasar, 5, quasar], [0, 0, galaxy]])
+    position, is_asked = asked(query_ids)
+    assert is_asked.tolist() == [[True, True], [False, True], [True, False]]
+    assert position[is_asked].tolist() == [1, 2, 0, 2]
+
+
+def test_the_answer_is_that_of_the_query_and_not_of_its_neighbours():
+    torch.manual_seed(0)
+    head = RedshiftHead(8, 6)
+    hidden = torch.randn(2, 3, 8)
+    query_ids = torch.tensor([[5, REDSHIFT_IDS[0], 9], [REDSHIFT_IDS[1], 5, 5]])
+    logits = head(hidden, query_ids)
+    assert torch.allclose(logits[0, 0], head.kinds[0](hidden[0, 1]))
+    assert torch.allclose(logits[1, 1], head.kinds[1](hidden[1, 0]))
+
+
+def test_steps_are_of_one_size_in_ln_1_plus_z_and_reach_the_faintest():
+    head = RedshiftHead(4, 100)
+    for edges, highest in zip(head.edges_KS, HIGHEST, strict=True):
+        assert edges[0] < 0 < edges[1]
+        assert float(edges[-1]) == pytest.approx(math.log1p(highest))
+        assert edges.diff().max() - edges.diff().min() < 1e-5
+
+
+def test_a_temperature_widens_its_own_kind_alone_and_moves_no_summit():
+    torch.manual_seed(1)
+    head = RedshiftHead(4, 50)
+    logits = 3 * torch.randn(5, 2, 50)
+    before = head.probability(logits)
+    head.temperature_K[1] = 2.0
+    after = head.probability(logits)
+    assert torch.equal(after[:, 0], before[:, 0])
+    assert torch.equal(after[:, 1].argmax(-1), before[:, 1].argmax(-1))
+    assert (after[:, 1].max(-1).values < before[:, 1].max(-1).values).all()
+    assert torch.allclose(after.sum(-1), torch.ones(5, 2))
