@@ -19,9 +19,9 @@ export RAY_USAGE_STATS_ENABLED := 0
 export MLFLOW_DISABLE_TELEMETRY := true
 export MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR := false
 export BENTOML_DO_NOT_TRACK := true
-export BENTOML_HOME ?= $(CURDIR)/.bentoml
+export BENTOML_HOME ?= $(CURDIR)/.ojala/bentoml
 
-.PHONY: help install requirements lint type test repro tune peers ui serve docs-figures
+.PHONY: help install requirements lint type test repro deps tune peers ui serve docs-figures
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -43,8 +43,9 @@ $(LOCKED): $(LOCKS)
 		-r requirements/templates.txt -r requirements/dev.txt
 	@touch $@
 
-$(INSTALLED): $(LOCKED) pyproject.toml
+$(INSTALLED): $(LOCKED) pyproject.toml $(wildcard requirements/*.py)
 	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	$(VENV)/bin/python requirements/relocatable.py
 	@test -e .git || $(VENV)/bin/dvc config --local core.no_scm true
 	@touch $@
 
@@ -61,19 +62,22 @@ test: lint type ## all that must hold: lint, types, tests
 
 repro: $(INSTALLED) ## the whole of OJALA, from survey files to a registered model and a catalogue
 	python -m pipelines.params params.yaml
+	python -m pipelines.store
 	dvc repro
 	@# What DVC took from its cache MLflow may not know of: this registers it, or does nothing.
 	python -m pipelines.register
 
 tune: $(INSTALLED) ## a search for the settings of train, on demand (docs/search.md)
 	python -m pipelines.params params.yaml
+	python -m pipelines.store
 	dvc repro search/dvc.yaml
 
 # The peers' packages stand in an environment of their own; all others it takes from the project's.
 $(PEERS_INSTALLED): benchmarks/peers/requirements.txt $(INSTALLED)
 	$(VENV)/bin/python -m venv $(PEERS)
 	packages="import sysconfig; print(sysconfig.get_path('purelib'))"; \
-	$(VENV)/bin/python -c "$$packages" > "$$($(PEERS)/bin/python -c "$$packages")/project.pth"
+	own="$$($(PEERS)/bin/python -c "$$packages")"; \
+	realpath --relative-to="$$own" "$$($(VENV)/bin/python -c "$$packages")" > "$$own/project.pth"
 	$(PEERS)/bin/python -m pip --disable-pip-version-check install --quiet --no-deps \
 		-r benchmarks/peers/requirements.txt
 	@touch $@
@@ -85,10 +89,16 @@ ui: $(INSTALLED) ## the MLflow UI: runs side by side, registered versions
 	@python -c "import socket; socket.create_server(('127.0.0.1', $${PORT:-5000}))" 2>/dev/null || { \
 		echo "make ui: nothing can listen on port $${PORT:-5000}, it is taken (choose another: make ui PORT=5001)" >&2; \
 		exit 1; }
-	mlflow ui --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db} --port $${PORT:-5000}
+	@# What there is is checked, and mended where the project was moved; MLflow makes what there is not.
+	@test -z "$$MLFLOW_TRACKING_URI" -a ! -e mlflow.db || python -m pipelines.store
+	mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$$PWD/mlflow.db}" \
+		--port $${PORT:-5000}
 
 serve: $(INSTALLED) ## a service of the registered model on PORT, 3000 (docs/service.md)
 	@python -m serving
+
+deps: $(INSTALLED) ## write the lists of code in dvc.yaml from what each stage imports
+	python -m pipelines.stage_code
 
 docs-figures: $(INSTALLED) ## the figures of docs/, from the simulated sky
 	ojala sky-figures data/simulated --out docs/figures

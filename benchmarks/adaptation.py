@@ -23,11 +23,11 @@ import torch
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from ojala import figures
 from ojala.bundle import Bundle
 from ojala.comparisons import brighter_than
 from ojala.evaluate_config import TITLES, EvaluateConfig
 from ojala.evaluation import summary
+from ojala.figures.style import save
 from ojala.model.ojala import Ojala
 from ojala.model.presets import preset
 from ojala.predict import Predictor
@@ -60,7 +60,7 @@ def main() -> None:
     for run in trained(config, list(product(range(options.seeds), options.mmd_weights))):
         runs.append(run)
         options.out.with_suffix(".json").write_text(json.dumps(runs, indent=1) + "\n")
-    figures.save(picture(runs), options.out.with_suffix(".png"))
+    save(picture(runs), options.out.with_suffix(".png"))
     for run in runs:
         print(run)
 

@@ -106,6 +106,8 @@ def median_bandwidth(source: Tensor, target: Tensor) -> Tensor:
     """Median distance between the embeddings of both sets, without gradient.
 
     From at most BANDWIDTH_ROWS of them, evenly taken: a median of all pairs would be a sort.
+
+    source: (num_source, width); target: (num_target, width)
     """
     both = torch.cat([source, target])
     both = both[:: -(-len(both) // BANDWIDTH_ROWS)]
@@ -115,12 +117,18 @@ def median_bandwidth(source: Tensor, target: Tensor) -> Tensor:
 
 
 def effective_sample_size(weights: Tensor) -> Tensor:
-    """1 / sum w^2 over the number of weights: 1 for equal weights, 1/N for a single one."""
+    """1 / sum w^2 over the number of weights: 1 for equal weights, 1/N for a single one.
+
+    weights: (num_sources,), adding up to 1
+    """
     return 1 / (weights.square().sum() * len(weights))
 
 
 def entropy(weights: Tensor) -> Tensor:
-    """-sum w ln w over ln N: 1 for equal weights, whatever the size of the batch."""
+    """-sum w ln w over ln N: 1 for equal weights, whatever the size of the batch.
+
+    weights: (num_sources,), adding up to 1
+    """
     total: Tensor = torch.special.entr(weights).sum()
     return total / math.log(len(weights))
 
@@ -156,6 +164,8 @@ def gathered(rows: Tensor, world_size: int) -> Tensor:
 
     Every worker computes the same term from them. The gradient that comes back is the sum over
     workers, which the averaging of DistributedDataParallel turns into that of one worker.
+
+    rows: (num_rows, width); returns (num_rows * world_size, width)
     """
     if world_size == 1:
         return rows

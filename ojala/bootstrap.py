@@ -52,6 +52,8 @@ def interval(draws: Floats, share: float = SHARE) -> tuple[Floats, Floats]:
     """Lower and upper end of what that share of the draws gave, over the first axis.
 
     Draws that are not finite are left out; NaN where none are.
+
+    draws: (num_draws, ...); the ends have the shape of one draw, (...,)
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)

@@ -112,6 +112,8 @@ def read_tensors(path: Path, expected: Mapping[str, torch.Tensor]) -> dict[str, 
     """Tensors of a file, which must have the names and shapes of ``expected`` and be finite.
 
     Raises ValueError with one sentence for an unreadable file and the first tensor that is wrong.
+
+    Tensors are of any shape.
     """
     try:
         tensors: dict[str, torch.Tensor] = load_file(path)
@@ -122,7 +124,10 @@ def read_tensors(path: Path, expected: Mapping[str, torch.Tensor]) -> dict[str, 
 
 
 def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Write tensors by name, from wherever they are."""
+    """Write tensors by name, from wherever they are.
+
+    Tensors are of any shape.
+    """
     save_file({name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}, path)
 
 

@@ -35,7 +35,8 @@ def confusion(predicted: Columns, truth: Columns, selected: Selected) -> NDArray
 def scores_of_counts(counts: NDArray[np.float64], min_objects: int) -> dict[str, Any]:
     """Balanced completeness, purity and F1 of each class, and the weighted F1 (Eqs. 4-7).
 
-    A class with fewer than ``min_objects`` sources is NOT_ENOUGH, and so is then the weighted F1.
+    counts: confusion matrix, rows true, (num_classes, num_classes). A class with fewer than
+    ``min_objects`` sources is NOT_ENOUGH, and so is then the weighted F1.
     """
     result: dict[str, Any] = dict(zip(CLASSES, balanced_scores(counts, min_objects), strict=True))
     enough = bool(np.all(counts.sum(axis=1) >= min_objects))
@@ -49,9 +50,9 @@ def scores_of_counts(counts: NDArray[np.float64], min_objects: int) -> dict[str,
 def balanced_scores(counts: NDArray[np.float64], min_objects: int) -> list[dict[str, Any]]:
     """Number of sources, completeness, purity and F1 of each true class (rows), in their order.
 
-    A class with fewer than ``min_objects`` sources is NOT_ENOUGH. Purity and F1 weigh it against
-    the other classes: where it is the only one left, nothing could be mistaken for it, and they
-    are NOT_ENOUGH as well.
+    counts: confusion matrix, (num_classes, num_classes). A class with fewer than ``min_objects``
+    sources is NOT_ENOUGH. Purity and F1 weigh it against the other classes: where it is the only
+    one left, nothing could be mistaken for it, and they are NOT_ENOUGH as well.
     """
     numbers = counts.sum(axis=1)
     measures = balanced(of_common_classes(counts, min_objects))
@@ -69,7 +70,7 @@ def balanced_scores(counts: NDArray[np.float64], min_objects: int) -> list[dict[
 
 
 def of_common_classes(counts: NDArray[np.float64], min_objects: int) -> NDArray[np.float64]:
-    """The matrix without the true classes of fewer sources.
+    """The matrix, (num_classes, num_classes), without the true classes of fewer sources.
 
     Weighing the same as the others, one misled source of a class of two would halve their purity.
     """

@@ -14,7 +14,7 @@ from argparse import RawDescriptionHelpFormatter
 from collections.abc import Sequence
 
 from ojala import __version__
-from ojala.faults import TRACEBACK, sentence, traceback_is_wanted
+from ojala.faults import TRACEBACK, sentence, traceback_is_wanted, while_heard
 
 COMMANDS = {
     "simulate": ("ojala.sky.survey", "a simulated sky in the formats of DESI, J-PAS and Legacy"),
@@ -43,9 +43,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     # Threads that spin while they wait take ten times as long where other jobs share the cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    arguments = _parse(sys.argv[1:] if argv is None else list(argv))
+    with while_heard():
+        return _run(sys.argv[1:] if argv is None else list(argv))
+
+
+def _run(argv: list[str]) -> int:
+    """Run a sub-command; returns the exit code."""
+    arguments = _parse(argv)
     try:
-        importlib.import_module(COMMANDS[arguments.command][0]).main(arguments)
+        with while_heard():
+            importlib.import_module(COMMANDS[arguments.command][0]).main(arguments)
     except Exception as error:
         if arguments.traceback or traceback_is_wanted():
             raise

@@ -123,7 +123,7 @@ class Comparison:
         return np.isfinite(self.given) & np.isfinite(self.true)
 
     def among(self, selected: Selected) -> Comparison:
-        """The same of the selected sources alone, with as many rows."""
+        """The same of the selected sources alone, with as many rows; selected: (num_sources,)."""
         return Comparison(
             given=np.where(selected, self.given, np.nan),
             true=np.where(selected, self.true, np.nan),

@@ -12,6 +12,7 @@ import numpy as np
 
 from ojala.bands import narrow_bands
 from ojala.comparisons import is_class
+from ojala.emission_lines import rest_waves
 from ojala.quantities import observations
 from ojala.shards import Columns
 
@@ -22,16 +23,12 @@ BB = ("MAG_G", "MAG_R", "MAG_Z", "MAG_W1", "MAG_W2")
 M = "MORPHTYPE"
 REFERENCE = "MAG_i"
 
-LINE_WAVES = {
-    "HBETA": 4862.68,
-    "OIII_4959": 4960.30,
-    "OIII_5007": 5008.24,
-    "NII_6548": 6549.86,
-    "HALPHA": 6564.61,
-    "NII_6584": 6585.27,
-}
-"""Rest wavelengths in vacuum, Angstrom, of the lines that are hidden: the four of Table 1, and
-the weaker members of the two doublets, which would tell of the stronger ones."""
+HIDDEN_LINES = (
+    *("HBETA_4861", "OIII_4959", "OIII_5007"),
+    *("NII_6548", "HALPHA_6562", "NII_6584"),
+)
+"""The lines that are hidden: the four of Table 1, and the weaker members of the two doublets, which
+would tell of the stronger ones."""
 
 EDGE = 10.0
 """Angstrom beyond half of its width to which a band still holds a line: soft edges, wide lines."""
@@ -92,13 +89,13 @@ def predictions(
 
 
 def without_lines(columns: Columns) -> Columns:
-    """The bands of galaxies that hold an emission line of LINE_WAVES at z_spec, not observed."""
+    """The bands of galaxies that hold an emission line of HIDDEN_LINES at z_spec, not observed."""
     hidden = dict(columns)
     galaxy = is_class(columns, "galaxy")
     for band in narrow_bands():
         holds = np.zeros(len(galaxy), dtype=bool)
-        for wave in LINE_WAVES.values():
-            observed_wave = wave * (1 + columns["z"])
+        for line in HIDDEN_LINES:
+            observed_wave = rest_waves()[line] * (1 + columns["z"])
             holds |= np.abs(observed_wave - band.wave) <= band.fwhm / 2 + EDGE
         hidden[band.token] = np.where(galaxy & holds, np.nan, columns[band.token])
     return hidden

@@ -34,26 +34,41 @@ def _grid() -> dict[str, NDArray[np.float64]]:
 
 
 def luminosity_distance(z: ArrayLike) -> NDArray[np.float64]:
-    """Luminosity distance in Mpc, by interpolation (relative error below 1e-5), 0 <= z <= 8."""
+    """Luminosity distance in Mpc, by interpolation (relative error below 1e-5), 0 <= z <= 8.
+
+    z, and the answer: any shape
+    """
     return np.interp(np.asarray(z, dtype=np.float64), _grid()["z"], _grid()["distance"])
 
 
 def angular_scale(z: ArrayLike) -> NDArray[np.float64]:
-    """Proper kiloparsecs per arcsecond."""
+    """Proper kiloparsecs per arcsecond.
+
+    z, and the answer: any shape
+    """
     kpc = luminosity_distance(z) * 1e3 / (1 + np.asarray(z)) ** 2
     return np.asarray(kpc * np.pi / 180 / 3600)
 
 
 def comoving_volume(z: ArrayLike) -> NDArray[np.float64]:
-    """Comoving volume of the whole sky out to ``z``, Mpc^3."""
+    """Comoving volume of the whole sky out to ``z``, Mpc^3.
+
+    z, and the answer: any shape
+    """
     return np.interp(np.asarray(z, dtype=np.float64), _grid()["z"], _grid()["volume"])
 
 
 def age(z: ArrayLike) -> NDArray[np.float64]:
-    """Age of the Universe in Gyr."""
+    """Age of the Universe in Gyr.
+
+    z, and the answer: any shape
+    """
     return np.interp(np.asarray(z, dtype=np.float64), _grid()["z"], _grid()["age"])
 
 
 def sphere_area(z: ArrayLike) -> NDArray[np.float64]:
-    """Area 4 pi D_L^2 in cm^2: luminosity over it is flux."""
+    """Area 4 pi D_L^2 in cm^2: luminosity over it is flux.
+
+    z, and the answer: any shape
+    """
     return np.asarray(4 * np.pi * (luminosity_distance(z) * CM_PER_MPC) ** 2)

@@ -13,8 +13,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from astropy import units as u
-from astropy_healpix import HEALPix
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
@@ -29,6 +27,7 @@ from ojala.shards import (
     read_table,
     shard_paths,
 )
+from ojala.surveys.pixels import NSIDE, chord, healpix, placed, unit_vectors
 from ojala.writing import written_whole
 
 Floats = NDArray[np.float64]
@@ -47,7 +46,7 @@ class CrossmatchConfig:
 
     radius: float = 1.0
     val_fraction: float = 0.2
-    nside: int = 64
+    nside: int = NSIDE
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -72,14 +71,23 @@ def crossmatch(
     """
     jpas = read_table(jpas_path)
     keys = read_table(mocks_path, ["targetid", "survey", "program", "ra", "dec"])
-    near = within(*_positions(keys), *_positions(jpas), config.radius)
+    for path, table in ((jpas_path, jpas), (mocks_path, keys)):
+        if len(table) and not placed(*_positions(table)).any():
+            raise ValueError(f"{path}: no source has a position in columns ra and dec")
+    nowhere = ~placed(*_positions(keys))  # may be a J-PAS source: it leaves training as well
+    near = nowhere | within(*_positions(keys), *_positions(jpas), config.radius)
     rows, jpas_rows, separation = match(*_positions(keys), *_positions(jpas), config.radius)
     order = np.argsort(rows)
     rows, jpas_rows, separation = rows[order], jpas_rows[order], separation[order]
     mocks = _take(mocks_path, rows)
     known = column(mocks, "SPECTYPE") >= 0
     validates = is_validation(*_positions(mocks), config)
-    counts = {"near_jpas": int(near.sum()), "matched": len(rows), "without_class": int(sum(~known))}
+    counts = {
+        "near_jpas": int(near.sum()),
+        "matched": len(rows),
+        "without_class": int(sum(~known)),
+        "without_position": int(nowhere.sum()),
+    }
     with written_whole(directory) as partial:
         partial.mkdir()
         pq.write_table(keys.filter(near).select(EXCLUDED.names), partial / "excluded.parquet")
@@ -102,9 +110,15 @@ def match(
     ra, dec, other_ra, other_dec: degrees; radius: arcsec.
     Returns rows of the first list, rows of the other, and their separations in arcsec; a source
     that could pair with several keeps the nearest one that is not nearer to another source.
+
+    All positions of a list: (num_positions,); what is returned: (num_pairs,).
     """
-    tree, other = cKDTree(_unit_vectors(ra, dec)), cKDTree(_unit_vectors(other_ra, other_dec))
-    pairs = tree.sparse_distance_matrix(other, _chord(radius), output_type="coo_matrix")
+    known, other_known = (
+        np.flatnonzero(placed(*place)) for place in ((ra, dec), (other_ra, other_dec))
+    )
+    tree = cKDTree(unit_vectors(ra[known], dec[known]))
+    other = cKDTree(unit_vectors(other_ra[other_known], other_dec[other_known]))
+    pairs = tree.sparse_distance_matrix(other, chord(radius), output_type="coo_matrix")
     order = np.lexsort((pairs.col, pairs.row, pairs.data))
     taken, other_taken = np.zeros(len(ra), bool), np.zeros(len(other_ra), bool)
     kept = []
@@ -114,18 +128,23 @@ def match(
             taken[i] = other_taken[j] = True
             kept.append(pair)
     separation = np.degrees(2 * np.arcsin(pairs.data[kept] / 2)) * 3600
-    return pairs.row[kept].astype(np.int64), pairs.col[kept].astype(np.int64), separation
+    return known[pairs.row[kept]], other_known[pairs.col[kept]], separation
 
 
 def within(
     ra: Floats, dec: Floats, other_ra: Floats, other_dec: Floats, radius: float
 ) -> NDArray[np.bool_]:
-    """True for every position that has any of the other ones within ``radius`` arcsec."""
-    if not len(ra) or not len(other_ra):
-        return np.zeros(len(ra), dtype=bool)
-    tree = cKDTree(_unit_vectors(other_ra, other_dec))
-    nearest, _ = tree.query(_unit_vectors(ra, dec), distance_upper_bound=_chord(radius))
-    return np.asarray(np.isfinite(nearest))
+    """True for every position that has any of the other ones within ``radius`` arcsec.
+
+    ra, dec, and the answer: (num_positions,), degrees; other_ra, other_dec: (num_others,)
+    What has no position (NaN, or out of range) is near nothing.
+    """
+    near, known, other_known = np.zeros(len(ra), bool), placed(ra, dec), placed(other_ra, other_dec)
+    if known.any() and other_known.any():
+        tree = cKDTree(unit_vectors(other_ra[other_known], other_dec[other_known]))
+        there = unit_vectors(ra[known], dec[known])
+        near[known] = np.isfinite(tree.query(there, distance_upper_bound=chord(radius))[0])
+    return near
 
 
 def assert_no_leak(training: pa.Table, jpas: pa.Table, radius: float) -> None:
@@ -140,9 +159,11 @@ def assert_no_leak(training: pa.Table, jpas: pa.Table, radius: float) -> None:
 
 
 def is_validation(ra: Floats, dec: Floats, config: CrossmatchConfig) -> NDArray[np.bool_]:
-    """True for sources in the sky pixels that validate: whole pixels, never single rows."""
-    healpix = HEALPix(nside=config.nside, order="nested")
-    pixels = np.asarray(healpix.lonlat_to_healpix(ra * u.deg, dec * u.deg), dtype=np.uint64)
+    """True for sources in the sky pixels that validate: whole pixels, never single rows.
+
+    ra, dec, and the answer: (num_sources,), degrees
+    """
+    pixels = healpix(ra, dec, config.nside).astype(np.uint64)
     return _hashed_uniform(pixels, config.seed) < config.val_fraction
 
 
@@ -201,16 +222,6 @@ def _take(mocks_path: str | Path, rows: Rows) -> pa.Table:
 
 def _positions(table: pa.Table) -> tuple[Floats, Floats]:
     return column(table, "ra"), column(table, "dec")
-
-
-def _unit_vectors(ra: Floats, dec: Floats) -> Floats:
-    lon, lat = np.radians(ra), np.radians(dec)
-    return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=1)
-
-
-def _chord(radius: float) -> float:
-    """Length of the chord under an angle of ``radius`` arcsec on the unit sphere."""
-    return float(2 * np.sin(np.radians(radius / 3600) / 2))
 
 
 def _hashed_uniform(pixels: NDArray[np.uint64], seed: int) -> NDArray[Any]:

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from ojala.derived import LINES
-from ojala.quantities import queries
-from ojala.redshift_columns import REDSHIFTS, SUFFIXES
+from ojala.quantities import REDSHIFTS, queries
+from ojala.redshift_columns import SUFFIXES
 from ojala.shards import jpas_schema
 from ojala.vac import ERROR_SUFFIX, HEADER_KEYS, vac_column
 

@@ -38,6 +38,8 @@ def derived(predicted: Columns, i_flux: Floats) -> Columns:
     i_flux: total i flux density, 1e-19 erg/s/cm2/Angstrom (AUTO_iSDSS), NaN where unknown
     Returns FLUX_* in erg/s/cm2, HA_HB_RATIO, L_HALPHA_CORR in erg/s, LOGSFR_HA in dex(Msun/yr).
     Errors are propagated from both continua, both widths and z, to first order.
+
+    All columns: (num_sources,).
     """
     columns: Columns = {}
     for name, (continuum, width) in LINES.items():

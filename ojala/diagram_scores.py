@@ -86,7 +86,10 @@ def whan_scores(
 def type_scores(
     true: Types, given: Types, types: Sequence[str], min_objects: int
 ) -> dict[str, dict[str, Any]]:
-    """Number, purity, completeness and F1 of each type, every true type weighing the same."""
+    """Number, purity, completeness and F1 of each type, every true type weighing the same.
+
+    true, given: names, (num_sources,), "" where there is none
+    """
     counts = np.zeros((len(types) + 1, len(types) + 1))
     for row, true_type in enumerate(types):
         of_type = given[true == true_type]

@@ -45,6 +45,8 @@ def bpt(oiii: Floats, hbeta: Floats, nii: Floats, halpha: Floats, *, line: str) 
     A galaxy where one of the four is not positive is "".
 
     oiii, hbeta, nii, halpha: equivalent widths or fluxes; each ratio is of neighbours.
+
+    All arrays: (num_sources,).
     """
     with np.errstate(invalid="ignore", divide="ignore"):
         x, y = np.log10(nii / halpha), np.log10(oiii / hbeta)
@@ -59,6 +61,8 @@ def whan(nii: Floats, halpha: Floats, *, line: str) -> Text:
     nii, halpha: equivalent widths, Angstrom; line: of WHAN_CUTS. Galaxies with EW(H-alpha) < 3
     are passive whatever their [NII], absorption included; "" where H-alpha is not known, or where
     it is strong and [NII] is not known.
+
+    All arrays: (num_sources,).
     """
     passive = halpha < WEAK_EW
     with np.errstate(invalid="ignore", divide="ignore"):

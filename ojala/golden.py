@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ojala.bands import narrow_bands
-from ojala.quantities import CLASSES, MORPHTYPES, NO_CODE
-from ojala.redshift_columns import REDSHIFTS, SECOND
+from ojala.quantities import CLASSES, MORPHTYPES, NO_CODE, REDSHIFTS
+from ojala.redshift_columns import SECOND
 from ojala.shards import Columns, columns_of
 
 GOLDEN = "golden.parquet"

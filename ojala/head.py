@@ -105,7 +105,10 @@ class HeadNetwork(nn.Module):
         self.answer = nn.Linear(2 * width, 2)
 
     def forward(self, embeddings: Tensor) -> tuple[Tensor, Tensor]:
-        """Scaled mean and log variance."""
+        """Scaled mean and log variance.
+
+        embeddings: (num_sources, width); both answers: (num_sources,)
+        """
         hidden = self.hidden((embeddings - self.centre) / self.spread)
         mean, log_variance = self.answer(hidden).unbind(-1)
         return mean, log_variance.clamp(*LOG_VARIANCE_RANGE)

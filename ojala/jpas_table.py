@@ -14,19 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ojala.bands import narrow_bands
 from ojala.rejects import Rejects
-from ojala.shards import Columns, as_table, jpas_schema, write_shards
+from ojala.shards import Columns, jpas_schema, write_blocks
 from ojala.surveys import release
 from ojala.surveys.jpas import Detections, count_rows, read_dual
 from ojala.surveys.jpas_filters import I_BAND, NARROW, over_i
 from ojala.surveys.legacy import Legacy
-from ojala.surveys.pixels import healpix
-from ojala.writing import written_whole
+from ojala.surveys.pixels import healpix, placed
 
 MIN_BANDS = 50
 """Narrow bands that a source needs, of 54 (Section 2.2)."""
@@ -56,9 +54,11 @@ def table(
         reasons = _reasons(
             (detections.flux[:, I_BAND] > detections.flux_err[:, I_BAND]) & (detections.i_flux > 0),
             np.isfinite(detections.flux[:, NARROW]).sum(axis=1),
-            np.isfinite(detections.ra) & np.isfinite(detections.dec),
+            placed(detections.ra, detections.dec),
             min_bands,
         )
+        wrong = detections.faults != ""
+        reasons[wrong] = detections.faults[wrong]
         first_row, path = detections.first_row, detections.path
         columns = _kept(observed(detections), reasons, first_row, path, rejects)
         if legacy:
@@ -73,7 +73,9 @@ def _released(
     first_row = 0
     for columns in release.photometry(path, rows_per_block=rows_per_block):
         has_i = np.isfinite(columns["MAG_i"])
-        has_position = np.isfinite(columns["ra"]) if "ra" in columns else np.ones_like(has_i)
+        has_position = (
+            placed(columns["ra"], columns["dec"]) if "ra" in columns else np.ones_like(has_i)
+        )
         reasons = _reasons(has_i, columns["num_bands"], has_position, min_bands)
         yield _kept(columns, reasons, first_row, path, rejects)
         first_row += len(has_i)
@@ -183,14 +185,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 def write(blocks: Iterable[Columns], out: str | Path) -> int:
     """Write blocks of the J-PAS table into one Parquet file or a directory of shards."""
-    if Path(out).suffix != ".parquet":
-        return write_shards(iter(blocks), out, jpas_schema())
-    num_rows = 0
-    with written_whole(out) as partial, pq.ParquetWriter(partial, jpas_schema()) as writer:
-        for block in blocks:
-            writer.write_table(as_table(block, jpas_schema()))
-            num_rows += len(block["tile_id"])
-    return num_rows
+    return write_blocks(iter(blocks), out, jpas_schema())
 
 
 def _beside(out: Path) -> Path:

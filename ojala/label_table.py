@@ -15,18 +15,20 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
-from astropy.table import Column, Table
 from numpy.typing import NDArray
 
-from ojala.quantities import CLASSES
+from ojala.quantities import CLASSES, NO_CODE
 from ojala.shards import Columns, column, numbers, read_table, shard_paths, spectype_codes
-from ojala.table_files import read_table_file
+from ojala.table_columns import flat, masked_of, meaning
+from ojala.table_files import open_table
 
 KEYS = (("targetid", "survey", "program"), ("targetid",), ("tile_id", "number"))
 """What names a source, the first that both tables have."""
 
 NUMBERS = ("targetid", "tile_id", "number")
+
+WHOLE = pa.decimal128(20)
+"""Whole numbers of 64 bits, signed or not, side by side."""
 
 
 class NoLabelsError(ValueError):
@@ -80,7 +82,7 @@ def read_labels(path: str | Path, quantity: str) -> Labels:
     """
     path = Path(path)
     table = _read(path, quantity)
-    names = {name.lower(): name for name in table.colnames}
+    names = {name.lower(): name for name in table.column_names}
     parts = sorted({part for key in KEYS for part in key} & names.keys())
     if not any(set(key) <= set(parts) for key in KEYS):
         raise ValueError(f"{path}: no column targetid, and no columns tile_id and number")
@@ -89,18 +91,19 @@ def read_labels(path: str | Path, quantity: str) -> Labels:
     if not known.any():
         raise NoLabelsError(f"{path}: column {quantity} holds no finite value")
     error = np.zeros(len(table))
-    if f"{quantity}_ERR" in table.colnames:
+    if f"{quantity}_ERR" in table.column_names:
         given = _numbers(table, f"{quantity}_ERR", path)
         error = np.where(np.isfinite(given) & (given > 0), given, 0.0)
-    spectype = "SPECTYPE" if "SPECTYPE" in table.colnames else names.get("spectype")
+    spectype = "SPECTYPE" if "SPECTYPE" in table.column_names else names.get("spectype")
+    said = meaning(table.schema.field(quantity))
     return Labels(
         path=path,
         keys={part: _key(table, names[part], path)[known] for part in parts},
         value=value[known],
         error=error[known],
         spectype=None if spectype is None else _classes(table[spectype])[known],
-        unit=str(table[quantity].unit or ""),
-        description=str(table[quantity].description or ""),
+        unit=said.get("unit", ""),
+        description=said.get("description", ""),
     )
 
 
@@ -170,11 +173,7 @@ def _common_key(labels: Labels, photometry: str | Path) -> tuple[str, ...]:
 
 
 def _columns_there(path: str | Path) -> list[str]:
-    shard = shard_paths(path)[0]
-    try:
-        return list(pq.read_schema(shard).names)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise ValueError(f"{shard}: not a readable Parquet file ({error})") from None
+    return open_table(shard_paths(path)[0]).names
 
 
 def _check_unique(names: pa.Table, path: Path) -> None:
@@ -200,80 +199,65 @@ def _matches(keys: pa.Table, names: pa.Table) -> tuple[NDArray[np.int64], NDArra
 
 
 def _table(keys: Columns) -> pa.Table:
-    """Keys as numbers of 64 bits and text, which is how they are compared; "" where not said."""
+    """Keys as whole numbers and text, which is how they are compared; "" where not said."""
     return pa.table(
         {
-            part: pa.array(values, pa.int64()) if part in NUMBERS else pa.array(_text(values))
+            part: pa.array(values.tolist(), WHOLE) if part in NUMBERS else pa.array(_text(values))
             for part, values in keys.items()
         }
     )
 
 
-def _read(path: Path, quantity: str) -> Table:
+def _read(path: Path, quantity: str) -> pa.Table:
+    """The columns that may be needed: a training table has two hundred."""
     if not path.exists():
         raise ValueError(f"{path}: no such table of labels")
-    if path.is_dir() or path.suffix == ".parquet":
-        return _from_parquet(path, quantity)
-    return read_table_file(path)
-
-
-def _from_parquet(path: Path, quantity: str) -> Table:
-    """The columns that may be needed: a training table has two hundred."""
     wanted = {part for key in KEYS for part in key} | {"spectype"}
     names = _columns_there(path)
-    table = read_table(
-        path,
-        [n for n in names if n.lower() in wanted or n in (quantity, f"{quantity}_ERR")],
-    )
-    columns = {}
-    for field in table.schema:
-        said = {key.decode(): text.decode() for key, text in (field.metadata or {}).items()}
-        columns[field.name] = Column(
-            column(table, field.name), unit=said.get("unit"), description=said.get("description")
-        )
-    return Table(columns)
+    if quantity not in names:
+        raise ValueError(f"{path}: no column {quantity}, it has {', '.join(names[:20])}")
+    used = [n for n in names if n.lower() in wanted or n in (quantity, f"{quantity}_ERR")]
+    small = [name.lower() for name in used if name.lower() in wanted - {"spectype"}]
+    for name in small:
+        if small.count(name) > 1:
+            raise ValueError(f"{path}: column {name} is there twice, case does not count")
+    return read_table(path, used)
 
 
-def _numbers(table: Table, name: str, path: Path) -> NDArray[np.float64]:
-    """A column of numbers, NaN where masked."""
-    if name not in table.colnames:
-        known = ", ".join(table.colnames[:20])
-        raise ValueError(f"{path}: no column {name}, it has {known}")
-    values = table[name]
-    if values.ndim != 1:
+def _numbers(table: pa.Table, name: str, path: Path) -> NDArray[np.float64]:
+    """A column of numbers, NaN where null."""
+    values = flat(table[name])
+    if pa.types.is_nested(values.type):
         raise ValueError(f"{path}: column {name} holds several values in a row")
     try:
-        found = numbers(np.asarray(values), name)
+        found = numbers(column(table, name), name)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-    return np.where(np.ma.getmaskarray(np.ma.asarray(values)), np.nan, found)
+    return np.where(values.is_null().to_numpy(zero_copy_only=False), np.nan, found)
 
 
-def _key(table: Table, name: str, path: Path) -> NDArray[Any]:
+def _key(table: pa.Table, name: str, path: Path) -> NDArray[Any]:
     """A column that names sources: whole numbers, or text."""
-    values = table[name]
-    if getattr(values, "mask", None) is not None and np.any(values.mask):
-        row = int(np.argmax(values.mask))
-        raise ValueError(f"{path}: column {name}, row {row}: a source without a name")
-    values = np.asarray(values)
+    values = flat(table[name])
     if name.lower() not in NUMBERS:
-        return _text(values)
-    if values.dtype.kind not in "iu":  # a float has lost the last digits of a TARGETID
+        return _text(masked_of(values))
+    if not pa.types.is_integer(values.type):  # a float has lost the last digits of a TARGETID
         raise ValueError(f"{path}: column {name} is not a column of whole numbers")
-    return values.astype(np.int64)
+    if values.null_count:
+        row = int(np.argmax(values.is_null().to_numpy(zero_copy_only=False)))
+        raise ValueError(f"{path}: column {name}, row {row + 1}: a source without a name")
+    return np.asarray(values.to_numpy(zero_copy_only=False))
 
 
-def _classes(values: Any) -> NDArray[np.int8]:
-    values = np.asarray(values)
-    if values.dtype.kind in "iu":
-        codes: NDArray[np.int8] = values.astype(np.int8)
+def _classes(column: pa.ChunkedArray) -> NDArray[np.int8]:
+    values = flat(column)
+    if pa.types.is_integer(values.type):
+        codes: NDArray[np.int8] = values.fill_null(NO_CODE).to_numpy().astype(np.int8)
         return codes
-    return spectype_codes(_text(values).tolist())
+    return spectype_codes(_text(masked_of(values)).tolist())
 
 
 def _text(values: NDArray[Any]) -> NDArray[np.str_]:
-    if values.dtype.kind == "S":
-        values = np.char.decode(values, "ascii")
     if values.dtype.kind == "O":
         values = np.array(["" if value is None else value for value in values])
     stripped: NDArray[np.str_] = np.char.strip(values.astype(str))

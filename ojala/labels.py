@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from ojala.emission_lines import rest_waves
 from ojala.milky_way import transmission
 from ojala.quantities import quantities
 from ojala.shards import Columns, spectype_codes
@@ -31,8 +32,8 @@ READERS: dict[str, Callable[..., Columns]] = {
     "bhmass": read_bhmass,
 }
 
-CONTINUUM_WAVE = {"HBETA_CONT": 4862.68, "HALPHA_CONT": 6564.61}
-"""Rest wavelength in vacuum, Angstrom, of the lines whose continuum is a label."""
+CONTINUUM_LINES = {"HBETA_CONT": "HBETA_4861", "HALPHA_CONT": "HALPHA_6562"}
+"""The line of each continuum that is a label."""
 
 CLASSES_OF = {q.token: q.classes for q in quantities() if q.token not in ("MORPHTYPE", "SPECTYPE")}
 CLASSES_OF |= {"OII_3727_EW": ("GALAXY",), PAN25: ("QSO",)}
@@ -52,7 +53,10 @@ class Labels:
     tables: Mapping[Group, tuple[Columns, ...]]
 
     def of(self, targetid: NDArray[np.int64], group: Group) -> Columns:
-        """Every label that the catalogues of this survey and program know, row by row."""
+        """Every label that the catalogues of this survey and program know, row by row.
+
+        targetid, and every column: (num_sources,)
+        """
         found: Columns = {}
         for table in self.tables.get(group, ()):
             place = np.searchsorted(table["targetid"], targetid)
@@ -69,6 +73,8 @@ def read_labels(directory: str | Path, targetid: NDArray[np.int64]) -> Labels:
 
     Raises ValueError as the readers do, and for a source that comes twice in one kind of
     catalogue within one survey and program.
+
+    targetid: (num_sources,)
     """
     found = [(kind, path) for kind, paths in catalogues(directory).items() for path in paths]
     bar = tqdm(found, desc="labels", unit="catalogue", leave=False, disable=not sys.stderr.isatty())
@@ -107,11 +113,13 @@ def continuum_over_i(
     FastSpecFit's continua are corrected for Milky-Way dust and bands are as observed, so the
     continuum is dimmed again by the transmission at the line's observed wavelength. Both it and
     i_flux are of the light in the fibre, 1e-17 erg/s/cm2/Angstrom.
+
+    All arrays and columns: (num_sources,).
     """
     ratios: Columns = {}
-    for token, rest_wave in CONTINUUM_WAVE.items():
+    for token, line in CONTINUUM_LINES.items():
         if token in labels:
-            dimming = transmission(rest_wave * (1 + np.nan_to_num(z)), ebv)
+            dimming = transmission(rest_waves()[line] * (1 + np.nan_to_num(z)), ebv)
             ratio = labels[token] * dimming / i_flux
             error = labels[f"{token}_ERR"] * dimming / i_flux
             ratios[token] = ratio
@@ -120,7 +128,10 @@ def continuum_over_i(
 
 
 def valid_for_class(labels: Columns, spectype: NDArray[Any]) -> Columns:
-    """The labels, NaN in the rows whose class they are not defined for."""
+    """The labels, NaN in the rows whose class they are not defined for.
+
+    labels, spectype: (num_sources,)
+    """
     kept: Columns = {}
     for name, values in labels.items():
         token = name.removesuffix("_ERR")

@@ -23,8 +23,8 @@ from ojala.adaptation import AdaptationConfig, Reweighter, adaptation_terms, gat
 from ojala.batch import Batch, Context
 from ojala.model.heads import Answers
 from ojala.model.ojala import Ojala, pooled
-from ojala.model.redshift import REDSHIFT_IDS, REDSHIFTS, RedshiftHead
-from ojala.quantities import vocabulary
+from ojala.model.redshift import REDSHIFT_IDS, RedshiftHead
+from ojala.quantities import REDSHIFTS, vocabulary
 from ojala.redshift_loss import SMOOTHING, asked_redshifts, cross_entropy
 from ojala.scaling import Scaling
 
@@ -70,6 +70,7 @@ class Likelihood(nn.Module):
     ) -> Supervised:
         """Negative log-likelihoods; those of queries 0 (no target) belong to no term.
 
+        query_ids, targets, target_errors: (num_sources, num_queries)
         steps: the head that answers redshifts, where they are not Gaussians
         """
         is_spectype, is_morphtype = query_ids == SPECTYPE_ID, query_ids == MORPHTYPE_ID
@@ -115,7 +116,10 @@ class Likelihood(nn.Module):
         return stretch, slope * target_errors / stretch
 
     def stretch(self, query_ids: Tensor, values: Tensor) -> Tensor:
-        """1 + z of redshifts, from their scaled values, and 1 for all else."""
+        """1 + z of redshifts, from their scaled values, and 1 for all else.
+
+        query_ids, values, and the answer: (num_sources, num_queries)
+        """
         slope, offset = F.embedding(query_ids, self.redshift_scale).unbind(-1)
         # A redshift below -0.9 is a network's first guess, not a source.
         return (1 + slope * values + offset).clamp(min=0.1)
@@ -131,7 +135,10 @@ def redshift_scale(scaling: Scaling) -> Tensor:
 
 
 def gaussian_nll(residual: Tensor, label_err: Tensor, log_variance: Tensor) -> Tensor:
-    """Negative log-likelihood of Eq. 2, without its constant 1/2 ln 2 pi."""
+    """Negative log-likelihood of Eq. 2, without its constant 1/2 ln 2 pi.
+
+    All of any shape, the same: (num_sources, num_queries) here.
+    """
     variance = log_variance.exp() + label_err.square()
     return 0.5 * (residual.square() / variance + variance.log())
 

@@ -30,8 +30,8 @@ def confusion_matrix(true: NDArray[Any], predicted: NDArray[Any], num_classes: i
 def balanced(counts: Floats) -> dict[str, Floats]:
     """Completeness, purity and F1 of each class, every true class weighing the same (Eqs. 4-7).
 
-    counts: confusion matrix, rows true. A class without true sources is NaN and takes no part in
-    the purity of the others.
+    counts: confusion matrix, rows true, (num_classes, num_classes). A class without true sources
+    is NaN and takes no part in the purity of the others.
     """
     totals = counts.sum(axis=1, keepdims=True)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -49,27 +49,41 @@ def weighted_f1(counts: Floats) -> float:
     """F1 of the classes combined with inverse-frequency weights: each class counts the same.
 
     NaN where a class has no true sources.
+
+    counts: confusion matrix, (num_classes, num_classes)
     """
     return float(np.mean(balanced(counts)["f1"]))
 
 
 def redshift_error(z_phot: Floats, z_spec: Floats) -> Floats:
-    """Dz = (z_phot - z_spec) / (1 + z_spec)."""
+    """Dz = (z_phot - z_spec) / (1 + z_spec).
+
+    All of one shape: (num_sources,).
+    """
     return (z_phot - z_spec) / (1 + z_spec)
 
 
 def bias(residual: Floats) -> float:
-    """Median of the residuals; NaN where there are none."""
+    """Median of the residuals; NaN where there are none.
+
+    residual: (num_sources,)
+    """
     return float(np.median(residual)) if len(residual) else float("nan")
 
 
 def sigma_nmad(residual: Floats) -> float:
-    """1.48 median |d - median(d)| (Eq. 8); NaN where there are no residuals."""
+    """1.48 median |d - median(d)| (Eq. 8); NaN where there are no residuals.
+
+    residual: (num_sources,)
+    """
     return NMAD_FACTOR * bias(np.abs(residual - bias(residual)))
 
 
 def outlier_fraction(residual: Floats, *, threshold: float) -> float:
-    """Share of residuals with |d| > threshold (the paper: 0.15); NaN where there are none."""
+    """Share of residuals with |d| > threshold (the paper: 0.15); NaN where there are none.
+
+    residual: (num_sources,)
+    """
     return float(np.mean(np.abs(residual) > threshold)) if len(residual) else float("nan")
 
 
@@ -78,7 +92,8 @@ def residual_scores(
 ) -> dict[str, Any]:
     """Number of sources, bias and sigma_nmad; of redshifts the outlier fraction as well.
 
-    residual: NaN where a source takes no part; fewer than ``min_objects`` sources are NOT_ENOUGH.
+    residual: (num_sources,), NaN where a source takes no part; fewer than ``min_objects`` sources
+    are NOT_ENOUGH.
     """
     residual = residual[np.isfinite(residual)]
     measures = {"bias": bias, "sigma_nmad": sigma_nmad}

@@ -25,7 +25,8 @@ def transmission(wave: ArrayLike, ebv: ArrayLike) -> NDArray[np.float64]:
     A = PER_EBV E(B-V) k(wave) / k(1 micron), k the curve of Fitzpatrick (1999) with R_V = 3.1.
     DESI's pipelines and FastSpecFit correct spectra by the same law.
 
-    wave: Angstrom; ebv: E(B-V), mag, of the SFD map, as in FIBERMAP
+    wave: Angstrom; ebv: E(B-V), mag, of the SFD map, as in FIBERMAP; any shapes that broadcast,
+        (num_wave,) and (num_sources, 1) say
     """
     wave = np.asarray(wave, np.float64)
     beyond = np.maximum(wave / WAVE_RANGE[1], 1) ** -1.6

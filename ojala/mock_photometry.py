@@ -18,7 +18,7 @@ from ojala.responses import Response, legacy
 from ojala.shards import Columns, morphtype_codes
 from ojala.surveys.arms import WAVE
 from ojala.surveys.desi import Coadd
-from ojala.surveys.legacy import ab_of_nanomaggies
+from ojala.surveys.legacy import ab_of_nanomaggies, in_north
 from ojala.synphot import BandFluxes, ResponseMatrix, ab_mag, ab_mag_err, prepare, synthesize
 
 NARROW = tuple(band.token for band in narrow_bands())
@@ -27,12 +27,6 @@ I_BAND = len(NARROW)
 
 LEGACY_BANDS = {"MAG_G": "G", "MAG_R": "R", "MAG_Z": "Z", "MAG_W1": "W1", "MAG_W2": "W2"}
 """FIBERMAP's band, as in FLUX_G and FLUX_IVAR_G, of each broad token."""
-
-NORTH_DEC = 32.375
-"""Degrees: north of it and of the Galactic plane the Legacy Surveys are BASS and MzLS."""
-
-GALACTIC_POLE = (192.8595, 27.1284)
-"""Right ascension and declination (J2000), degrees."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,12 +105,11 @@ def legacy_magnitudes(fibermap: Columns) -> Columns:
 def is_north(
     photsys: NDArray[np.str_], ra: NDArray[np.float64], dec: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
-    """True for sources of BASS and MzLS: PHOTSYS "N", or by position where it is blank."""
-    pole_ra, pole_dec = np.radians(GALACTIC_POLE)
-    ra_rad, dec_rad = np.radians(ra), np.radians(dec)
-    sin_b = np.sin(dec_rad) * np.sin(pole_dec)
-    sin_b = sin_b + np.cos(dec_rad) * np.cos(pole_dec) * np.cos(ra_rad - pole_ra)
-    return np.asarray(np.where(photsys == "", (dec > NORTH_DEC) & (sin_b > 0), photsys == "N"))
+    """True for sources of BASS and MzLS: PHOTSYS "N", or by position where it is blank.
+
+    photsys, ra, dec (degrees): (num_sources,)
+    """
+    return np.asarray(np.where(photsys == "", in_north(ra, dec), photsys == "N"))
 
 
 def _synthetic_r(

@@ -1,15 +1,16 @@
 """DESI files to mock photometry with labels: rows of the training table, file by file.
 
-A bad spectrum is set aside with its reason; a bad label is a missing label and the row stays. A
-spectrum that no redrock file knows stays too, without labels: it can be predicted on, never
-trained on. Rows and rejects add up to the spectra read. Memory does not grow with the number of
-files; the labels of all sources (see labels.Labels) and one block of spectra are held.
+A bad spectrum is set aside with its reason, and so is a file that cannot be read; a bad label is
+a missing label and the row stays. A spectrum that no redrock file knows stays too, without labels:
+it can be predicted on, never trained on. Rows and rejects add up to the spectra read. Memory does
+not grow with the number of files; the labels of all sources (see labels.Labels) and one block of
+spectra are held.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ from ojala.rejects import Rejects
 from ojala.responses import load
 from ojala.shards import Columns
 from ojala.surveys.desi import Coadd, Fibermap, read_coadd, read_fibermap, read_redrock
+from ojala.surveys.desi_faults import reason_of, sort_out
 from ojala.surveys.desi_repeats import Repeats, find_repeats, joined_redshifts, reasons_against
 from ojala.surveys.desi_tree import Pair, pairs
 from ojala.synphot import ResponseMatrix
@@ -49,6 +51,7 @@ class Block:
 
     columns: of shards.mocks_schema(), but weight and split; rejects: the spectra set aside
     num_spectra: spectra in the file, rows and rejects together
+    faults: what is wrong with files that could not be read, by name
     r_excess: synthetic r minus r in the fibre, mag, of each row
     r_point: what the calibration to point sources adds to r, mag (negative), of each row
     """
@@ -58,6 +61,7 @@ class Block:
     num_spectra: int
     r_excess: NDArray[np.floating]
     r_point: NDArray[np.floating]
+    faults: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,15 @@ class MockMaker:
     rows_per_block: int = field(default=1024)
 
     def block(self, pair: Pair) -> Block:
-        """The rows and rejects of one coadd."""
+        """The rows and rejects of one coadd; all are rejects where its pixels are damaged."""
+        try:
+            return self._read(pair)
+        except ValueError as error:
+            if not str(error).startswith(f"{pair.coadd}: "):
+                raise
+            return set_aside(self.directory, pair.coadd, reason_of(error, pair.coadd))
+
+    def _read(self, pair: Pair) -> Block:
         fibermap = read_fibermap(pair.coadd)
         redshifts = joined_redshifts(fibermap, [read_redrock(path) for path in pair.redrock])
         reasons = self.repeats.reasons(pair.coadd, fibermap, reasons_against(fibermap, redshifts))
@@ -141,16 +153,55 @@ class MockMaker:
 def mocks(directory: str | Path, config: MocksConfig | None = None) -> Iterator[Block]:
     """The mocks of a directory of DESI files, a block per coadd, in order of path.
 
-    Raises ValueError naming the file that cannot be read and what is wrong with it; for a
-    TARGETID that comes twice within a survey and program; and where there is no coadd.
+    A file that cannot be read is set aside, before the others, and does not stop them.
+
+    Raises ValueError where no coadd can be read, naming the first and what is wrong with it; for
+    a TARGETID that comes twice within a survey and program; and where there is no coadd.
     """
-    config = config or MocksConfig()
-    files = pairs(directory)
-    maker = mock_maker(directory, files, config)
-    if config.num_workers == 1:
-        yield from map(maker.block, files)
+    config, files = config or MocksConfig(), pairs(directory)
+    found = sort_out(files)
+    coadds = {pair.coadd for pair in files}
+    for path, fault in found.faults.items():
+        yield set_aside(Path(directory), path, fault, coadd=path in coadds)
+    maker = mock_maker(directory, found.files, config)
+    many = config.num_workers > 1
+    blocks = _in_processes(maker, found.files, config.num_workers) if many else None
+    num_read, faults = 0, dict[str, str]()
+    for block in blocks or map(maker.block, found.files):
+        num_read += not block.faults
+        faults |= block.faults
+        yield block
+    if num_read == 0:
+        name, fault = next(iter(faults.items()))
+        raise ValueError(f"{Path(directory) / name}: {fault}")
+
+
+def set_aside(directory: Path, path: Path, reason: str, *, coadd: bool = True) -> Block:
+    """A file that cannot be read: a coadd's spectra are rejects, where they can be named."""
+    rejects, file = Rejects(), path.relative_to(directory)
+    fibermap = _sources(path) if coadd else None
+    if fibermap is not None:
+        rejects = _rejects(fibermap, np.full(len(fibermap), reason, dtype=object), file)
     else:
-        yield from _in_processes(maker, files, config.num_workers)
+        rejects.add_file(file, reason)
+    num_spectra = sum(rejects.counts().values())
+    nothing = np.zeros(0)
+    return Block(
+        columns={},
+        rejects=rejects,
+        num_spectra=num_spectra,
+        r_excess=nothing,
+        r_point=nothing,
+        faults={str(file): reason},
+    )
+
+
+def _sources(path: Path) -> Fibermap | None:
+    """The sources of a coadd that cannot be read, None where not even they can."""
+    try:
+        return read_fibermap(path, ["TARGETID", "TARGET_RA", "TARGET_DEC"])
+    except ValueError:
+        return None
 
 
 def mock_maker(directory: str | Path, files: Sequence[Pair], config: MocksConfig) -> MockMaker:

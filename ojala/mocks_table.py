@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ojala.mocks import Block, MocksConfig, mocks
 from ojala.rejects import Rejects
-from ojala.shards import Columns, as_table, mocks_schema, write_shards
-from ojala.surveys.desi_tree import pairs
-from ojala.writing import written_whole
+from ojala.shards import Columns, as_table, mocks_schema, write_blocks
+from ojala.surveys.desi_tree import pairs, passed_over
 
 ROWS_PER_GROUP = 50_000
 """Rows gathered before they are written: small coadds would make small Parquet row groups."""
 
 EXAMPLE = """\
-Reads coadd-*.fits and redrock-*.fits below DIR, and the value-added catalogues if they are there
-(fastspec-*.fits, IronPhysProp*.fits, mwsall-*.fits, VAC_BHmass*.fits), in DR1's layout or flat.
-Every spectrum becomes a row of the table or is set aside with a reason.
+Reads coadd-*.fits and redrock-*.fits (or zbest-*.fits) below DIR, and the value-added catalogues
+if they are there (fastspec-*.fits, IronPhysProp*.fits, mwsall-*.fits, VAC_BHmass*.fits), in DR1's
+layout or flat, plain, gzipped or fpack'ed. Every spectrum becomes a row of the table or is set
+aside with a reason, and so is a file that cannot be read; what is not read is named.
 
 Example:
     ojala mocks data/dr1 --out mocks.parquet --workers 8"""
@@ -36,6 +36,8 @@ class Summary:
     """What a pass made.
 
     num_spectra = num_rows + the sum of rejects (number by reason)
+    num_with_redshift: rows that redrock knows; the others have no labels
+    faults: what is wrong with files that were set aside, by name; not_read: kinds of other files
     r_excess, r_scatter: median of synthetic r minus r in the fibre, and half of its 16-84 %
         range, mag; r_point: median of what the calibration to point sources explains of it, mag
     num_r: rows with both magnitudes
@@ -48,6 +50,20 @@ class Summary:
     r_scatter: float
     r_point: float
     num_r: int
+    num_with_redshift: int
+    faults: dict[str, str]
+    not_read: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """A block without its rows, as in mocks.Block; num_with_redshift: of them redrock knows."""
+
+    num_spectra: int
+    num_with_redshift: int
+    r_excess: NDArray[np.floating]
+    r_point: NDArray[np.floating]
+    faults: Mapping[str, str]
 
 
 def write(
@@ -61,7 +77,7 @@ def write(
     Raises ValueError as mocks.mocks does.
     """
     rejects = Rejects()
-    seen: list[Block] = []
+    seen: list[Seen] = []
     num_rows = write_table(_columns(_shown(directory, config), rejects, seen), out)
     rejects.write(rejects_path)
     excess = np.concatenate([block.r_excess for block in seen])
@@ -76,24 +92,15 @@ def write(
         r_scatter=float(high - low) / 2,
         r_point=float(np.median(point[known])) if known.any() else float("nan"),
         num_r=int(known.sum()),
+        num_with_redshift=sum(block.num_with_redshift for block in seen),
+        faults={name: fault for block in seen for name, fault in block.faults.items()},
+        not_read=passed_over(directory),
     )
 
 
 def write_table(blocks: Iterable[Columns], out: str | Path) -> int:
     """Write blocks of mocks into one Parquet file or a directory of shards; number of rows."""
-    gathered = _gathered(blocks)
-    if Path(out).suffix != ".parquet":
-        return write_shards(gathered, out, mocks_schema())
-    num_rows = 0
-    with (
-        written_whole(out) as partial,
-        pq.ParquetWriter(partial, mocks_schema(), compression="zstd") as writer,
-    ):
-        for columns in gathered:
-            table = as_table(columns, mocks_schema())
-            writer.write_table(table)
-            num_rows += table.num_rows
-    return num_rows
+    return write_blocks(_gathered(blocks), out, mocks_schema())
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -127,6 +134,11 @@ def main(arguments: argparse.Namespace) -> None:
     print(f"{num_rejects} set aside in {rejects_path}")
     for reason, count in summary.rejects.items():
         print(f"{count:12d} {reason}")
+    for name, fault in summary.faults.items():
+        print(f"set aside whole: {name}: {fault}")
+    for phrase in summary.not_read:
+        print(f"not read: {phrase}")
+    print(f"{summary.num_with_redshift} of {summary.num_rows} spectra have a redshift")
     print(
         f"synthetic r minus r in the fibre: median {summary.r_excess:+.3f} mag,"
         f" scatter {summary.r_scatter:.3f} mag ({summary.num_r} spectra);"
@@ -141,7 +153,7 @@ def _shown(directory: str | Path, config: MocksConfig) -> Iterator[Block]:
     yield from tqdm(mocks(directory, config), total=num_files, unit="coadd", disable=hidden)
 
 
-def _columns(blocks: Iterable[Block], rejects: Rejects, seen: list[Block]) -> Iterator[Columns]:
+def _columns(blocks: Iterable[Block], rejects: Rejects, seen: list[Seen]) -> Iterator[Columns]:
     """The rows of blocks; what else they say is taken down in ``rejects`` and ``seen``."""
     for block in blocks:
         rejects.extend(block.rejects)
@@ -150,13 +162,13 @@ def _columns(blocks: Iterable[Block], rejects: Rejects, seen: list[Block]) -> It
         seen.append(_without_rows(block))
 
 
-def _without_rows(block: Block) -> Block:
-    return Block(
-        columns={},
-        rejects=Rejects(),
+def _without_rows(block: Block) -> Seen:
+    return Seen(
         num_spectra=block.num_spectra,
+        num_with_redshift=int(np.isfinite(block.columns.get("z", np.zeros(0))).sum()),
         r_excess=block.r_excess.astype(np.float32),
         r_point=block.r_point.astype(np.float32),
+        faults=block.faults,
     )
 
 

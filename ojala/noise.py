@@ -136,6 +136,8 @@ def noisy(
     leave a mock as it is; calibration_err: mag. The stated errors stay the donors'. The
     zero-point of i moves all narrow bands of a source together, since they are ratios to it.
     Columns that J-PAS does not measure are not in the result.
+
+    donor and the columns of mocks: (num_mocks,); those of jpas: (num_jpas,)
     """
     columns: Columns = {}
     has_donor = donor >= 0

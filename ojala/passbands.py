@@ -46,7 +46,10 @@ class Passband:
     curve: float
 
     def throughput(self, wave: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The curve at wavelengths (Angstrom), in arbitrary units, about 1 at the top."""
+        """The curve at wavelengths (Angstrom), in arbitrary units, about 1 at the top.
+
+        wave, and the answer: any shape
+        """
         blue = _edge((wave - self.centre + self.half_width) / self.blue_soft, self.blue_skew)
         red = _edge((self.centre + self.half_width - wave) / self.red_soft, self.red_skew)
         across = np.clip((wave - self.centre) / self.half_width, -TOP_REACH, TOP_REACH)
@@ -67,7 +70,10 @@ def passband(token: str) -> Passband:
 
 
 def from_numbers(numbers: NDArray[np.float64]) -> Passband:
-    """A passband from its numbers in the order of COLUMNS."""
+    """A passband from its numbers in the order of COLUMNS.
+
+    numbers: (num_columns,)
+    """
     return Passband(**dict(zip(COLUMNS, map(float, numbers), strict=True)))
 
 

@@ -11,19 +11,16 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
-from astropy import units as u
-from astropy.table import MaskedColumn, Table
 
 from ojala import __version__, bundle, head
+from ojala.answers_table import with_answers, with_origin
 from ojala.band_columns import band_columns
 from ojala.derived import derived
 from ojala.predict import Predictor
-from ojala.shards import columns_of, read_table
+from ojala.shards import read_table
 from ojala.shown import NO_RATIOS, Shown, other_columns, token_columns
-from ojala.table_files import read_table_file, table_format, write_table_file
-from ojala.vac import HEADER_KEYS, VacColumn, vac_column
-from ojala.writing import written_whole
+from ojala.table_columns import as_text, flat, is_text, masked_of
+from ojala.table_files import check_writable, table_format, write_table_file
 
 EXAMPLE = """\
 Class, redshift and physical quantities of the sources of a catalogue.
@@ -38,8 +35,7 @@ luminosities need AUTO_iSDSS, the total i flux in 1e-19 erg/s/cm2/Angstrom.
 Example:
     ojala predict sources.fits --bundle models/ojala --out answers.parquet"""
 
-PARQUET = ".parquet"
-KINDS = ".csv, .ecsv, .fits, .vot or .parquet"
+KINDS = ".csv, .ecsv, .fits, .vot (each packed as .gz or not) or .parquet"
 
 
 def predicted(
@@ -47,18 +43,23 @@ def predicted(
     predictor: Predictor,
     queries: list[str] | None = None,
     heads: Sequence[head.Head] = (),
-) -> Table:
+    out: Path | None = None,
+) -> pa.Table:
     """The catalogue of ``path`` with the answers as further columns, row by row.
 
-    heads: those of the predictor; the header of the table says what predicted (HEADER_KEYS)
-    What was used of it, and what was not, is said on stderr.
+    heads: those of the predictor; out: where the answers are to be written, for a refusal before
+    they are made where it cannot hold the catalogue's own columns
+    The header of the table says what predicted (HEADER_KEYS); what was used of the catalogue, and
+    what was not, is said on stderr.
     Raises ValueError naming the file for one that cannot be read or is not understood, one whose
     narrow bands are no ratios, and for a column that the catalogue already has.
     """
     catalogue = read_catalogue(path)
+    if out is not None:
+        check_writable(catalogue, out)
     try:
-        wanted = band_columns(catalogue.colnames).names()
-        wanted |= set(other_columns(catalogue.colnames).values())
+        wanted = band_columns(catalogue.column_names).names()
+        wanted |= set(other_columns(catalogue.column_names).values())
         columns = token_columns({name: _plain(catalogue[name]) for name in wanted})
         seen = predictor.shown(columns)
         if len(seen.reason) and np.all(seen.reason == NO_RATIOS):
@@ -72,62 +73,22 @@ def predicted(
     if queries is None and "AUTO_iSDSS" in columns:
         answers |= derived(answers, columns["AUTO_iSDSS"])
     answers["REASON"] = answers.pop("REASON")  # last
-    for name, values in answers.items():
-        if name in catalogue.colnames:
+    for name in answers:
+        if name in catalogue.column_names:
             raise ValueError(f"{path}: column {name} is there already: rename it to keep it")
-        catalogue[name] = values.astype(str) if values.dtype.kind == "O" else values
-        _describe(catalogue, name, [one.column for one in heads])
-    said = _origin(predictor.bundle, heads)
-    for entry, (card, _) in HEADER_KEYS.items():
-        catalogue.meta.pop(card, None)  # what the catalogue was made by before
-        if said.get(entry):
-            catalogue.meta[card] = said[entry]
     _say(path, seen)
-    return catalogue
+    extra = [one.column for one in heads]
+    return with_origin(with_answers(catalogue, answers, extra), _origin(predictor.bundle, heads))
 
 
-def read_catalogue(path: Path) -> Table:
+def read_catalogue(path: Path) -> pa.Table:
     """A table from CSV, ECSV, FITS, VOTable, a Parquet file or a directory of Parquet shards.
 
     Raises ValueError naming the file and what is wrong with it.
     """
     if not path.exists():
         raise ValueError(f"{path}: no such catalogue")
-    if path.is_dir() or path.suffix == PARQUET:
-        return Table(columns_of(read_table(path)))
-    return read_table_file(path)
-
-
-def write_catalogue(table: Table, path: Path) -> None:
-    """Write a table in the format of the path's suffix, whole or not at all."""
-    if path.suffix != PARQUET:
-        write_table_file(table, path)
-        return
-    arrays = [_arrow(table[name]) for name in table.colnames]
-    fields = [
-        pa.field(name, array.type, metadata=_meaning(table[name]))
-        for name, array in zip(table.colnames, arrays, strict=True)
-    ]
-    said = {e: str(table.meta[card]) for e, (card, _) in HEADER_KEYS.items() if card in table.meta}
-    with written_whole(path) as partial:
-        pq.write_table(pa.table(arrays, schema=pa.schema(fields, metadata=said)), partial)
-
-
-def _arrow(column: MaskedColumn) -> pa.Array:
-    """A column for Parquet: masked is null, several values in a row are a list."""
-    values = np.ma.getdata(column)
-    if values.dtype.kind == "S":
-        values = np.char.decode(values, "utf-8")
-    if values.ndim > 1:
-        return pa.array(values.reshape(len(values), -1).tolist())
-    if values.dtype.kind in "iufb":
-        values = values.astype(values.dtype.newbyteorder("="), copy=False)
-    return pa.array(values, mask=np.ma.getmaskarray(np.ma.asarray(column)))
-
-
-def _meaning(column: MaskedColumn) -> dict[str, str]:
-    said = {"unit": column.unit, "description": column.description}
-    return {name: str(text) for name, text in said.items() if text}
+    return read_table(path)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -151,8 +112,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> None:
     """Run ``ojala predict``."""
-    if arguments.out.suffix != PARQUET:
-        table_format(arguments.out)
+    table_format(arguments.out)
     opened = bundle.load(arguments.bundle)
     heads = head.load_all(arguments.heads, opened.digest) if arguments.heads else []
     if arguments.heads and not heads:
@@ -162,8 +122,8 @@ def main(arguments: argparse.Namespace) -> None:
         [query.strip() for query in arguments.queries.split(",")] if arguments.queries else None
     )
     predictor.check_queries(queries or [])
-    table = predicted(arguments.catalogue, predictor, queries, heads)
-    write_catalogue(table, arguments.out)
+    table = predicted(arguments.catalogue, predictor, queries, heads, arguments.out)
+    write_table_file(table, arguments.out)
     print(f"{arguments.out}: {len(table)} sources")
 
 
@@ -192,25 +152,16 @@ def _origin(opened: bundle.Bundle, heads: Sequence[head.Head]) -> dict[str, str]
     }
 
 
-def _plain(column: MaskedColumn) -> np.ndarray:
-    """A column's values; empty cells are NaN, or an empty name."""
-    values = np.asarray(column)
-    empty = np.ma.getmaskarray(np.ma.asarray(column))
-    if values.dtype.kind == "O":
-        empty = empty | np.array([value is None for value in values], dtype=bool)
-    if empty.all():
-        return np.full(values.shape, np.nan)
-    if values.dtype.kind in "SUO" or (values.dtype.kind == "b" and empty.any()):
-        text = np.array([v.decode() if isinstance(v, bytes) else str(v) for v in values], object)
-        return np.where(empty, "", text)
-    return np.where(empty, np.nan, values) if empty.any() else values
-
-
-def _describe(table: Table, name: str, extra: Sequence[VacColumn]) -> None:
-    """Unit and meaning of an answer, where there is a description of it."""
-    try:
-        column = vac_column(name, extra)
-    except ValueError:  # a probability of a morphology
-        return
-    table[name].unit = u.Unit(column.unit, parse_strict="silent") if column.unit else None
-    table[name].description = column.description
+def _plain(column: pa.ChunkedArray) -> np.ndarray:
+    """A column's values; nulls are NaN, or an empty name."""
+    values = flat(column)
+    if values.null_count == len(values) and len(values):
+        return np.full(len(values), np.nan)
+    if is_text(values.type):
+        return np.array([word or "" for word in as_text(values).to_pylist()], dtype=object)
+    if pa.types.is_boolean(values.type) and values.null_count:
+        return np.array(["" if v is None else str(v) for v in values.to_pylist()], dtype=object)
+    plain = masked_of(values)
+    if plain.dtype.kind == "O":  # lists of several lengths
+        return np.array([str(value) for value in plain], dtype=object)
+    return np.ma.filled(plain.astype(np.float64), np.nan) if np.ma.isMA(plain) else plain

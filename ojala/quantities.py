@@ -20,6 +20,9 @@ CLASSES = ("GALAXY", "STAR", "QSO")
 MORPHTYPES = ("DEV", "EXP", "GGAL", "PSF", "REX", "SER")
 """Morphological types; a type's code is its position."""
 
+REDSHIFTS = ("Z_GAL", "Z_QSO")
+"""Tokens of the redshift if a source is a galaxy, and if it is a quasar."""
+
 NO_CODE = -1
 """Code of a categorical value that is not known."""
 

@@ -12,9 +12,6 @@ from ojala.redshift_modes import modes
 from ojala.redshift_pdf import ONE_SIGMA, Floats, RedshiftPdf
 from ojala.shards import Columns
 
-REDSHIFTS = ("Z_GAL", "Z_QSO")
-"""Tokens of the redshifts."""
-
 LEVELS = {"68": ONE_SIGMA, "90": 0.90, "95": 0.95}
 """Probability of the equal-tailed intervals, by their name."""
 

@@ -28,16 +28,17 @@ SCHEMA = pa.schema(
 
 @dataclass(kw_only=True)
 class Rejects:
-    """A growing table of rejected objects.
+    """A growing table of rejected objects, and of whole files that could not be read.
 
-    source_id: what the survey calls the object (a TARGETID, or "tile_id-number")
-    file, row: where it was read; reason: a short phrase, the same for the same cause
+    source_id: what the survey calls the object (a TARGETID, or "tile_id-number"); "" for a file
+    file, row: where it was read (None for a whole file)
+    reason: a short phrase, the same for the same cause
     ra, dec: degrees, NaN where not known
     """
 
     source_id: list[str] = field(default_factory=list)
     file: list[str] = field(default_factory=list)
-    row: list[int] = field(default_factory=list)
+    row: list[int | None] = field(default_factory=list)
     reason: list[str] = field(default_factory=list)
     ra: list[float] = field(default_factory=list)
     dec: list[float] = field(default_factory=list)
@@ -54,6 +55,7 @@ class Rejects:
         """Set aside the objects ``source_ids``, found at ``rows`` of ``file``.
 
         position: right ascensions and declinations, degrees
+        Both positions: (num_rejects,).
         """
         assert len(source_ids) == len(rows), "one row number per object"
         ra, dec = position or (np.full(len(rows), np.nan),) * 2
@@ -63,6 +65,15 @@ class Rejects:
         self.row.extend(int(row) for row in rows)
         self.file.extend([str(file)] * len(rows))
         self.reason.extend([reason] * len(rows))
+
+    def add_file(self, file: str | Path, reason: str) -> None:
+        """Set aside a file whose objects are not known."""
+        self.source_id.append("")
+        self.file.append(str(file))
+        self.row.append(None)
+        self.reason.append(reason)
+        self.ra.append(np.nan)
+        self.dec.append(np.nan)
 
     def extend(self, other: Rejects) -> None:
         """Take over the rows of another table."""
@@ -77,8 +88,9 @@ class Rejects:
         return len(self.source_id)
 
     def counts(self) -> dict[str, int]:
-        """Number of objects per reason, most frequent first."""
-        return dict(Counter(self.reason).most_common())
+        """Number of objects per reason, most frequent first; files are not objects."""
+        objects = zip(self.source_id, self.reason, strict=True)
+        return dict(Counter(reason for source, reason in objects if source).most_common())
 
     def write(self, path: str | Path) -> None:
         """Write the table as Parquet."""

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from ojala import report_tables as tables
 from ojala.evaluate_config import REAL, SYNTH
 from ojala.figures.album import Evaluated, Plate
@@ -100,12 +102,12 @@ def report(
     ]
     for name, title in SECTIONS.items():
         plates = (figure(png, plate.caption) for plate, png in figures if plate.section == name)
-        body.append(section(name, title, content.get(name, ""), *plates))
+        body.append(section(name, title, content.get(name, Markup()), *plates))
     with written_whole(path) as partial:
         partial.write_text(page(TITLE, body), encoding="utf-8")
 
 
-def _about(about: Mapping[str, str], found: Evaluated) -> str:
+def _about(about: Mapping[str, str], found: Evaluated) -> Markup:
     sets = [
         (name, *scores["num_of_class"].values(), scores["num_sources"])
         for name, scores in found.scores.items()

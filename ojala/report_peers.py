@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from markupsafe import Markup
+
 from ojala.calibration import LEVELS
 from ojala.comparisons import ANN_LIMIT, CLASS_NAMES, HOST, LINES, NAMES, STELLAR, stated_name
 from ojala.evaluate_config import FILES
@@ -94,7 +96,7 @@ def contest(entries: Sequence[Mapping[str, Any]], path: Path) -> Contest:
     return Contest(values=values, num_sources=counts, best=best, fewer=fewer)
 
 
-def peers(found: Evaluated, compared: Mapping[str, Any] | None) -> str:
+def peers(found: Evaluated, compared: Mapping[str, Any] | None) -> Markup:
     """A table of scores per test set, and one of cost.
 
     compared: what `python -m benchmarks.peers` wrote, or None where it was not run
@@ -112,12 +114,12 @@ def peers(found: Evaluated, compared: Mapping[str, Any] | None) -> str:
             "shows how many, and takes no part in the contest of that row unless they are drawn "
             "at random."
         )
-        + "".join(_accuracy(found, compared["peers"], name) for name in FILES)
+        + Markup().join(_accuracy(found, compared["peers"], name) for name in FILES)
         + _cost(compared["peers"])
     )
 
 
-def _accuracy(found: Evaluated, entries: Mapping[str, Any], set_name: str) -> str:
+def _accuracy(found: Evaluated, entries: Mapping[str, Any], set_name: str) -> Markup:
     others = {
         name: entry.get(FILES[set_name], {}) for name, entry in entries.items() if name != ITSELF
     }
@@ -139,7 +141,7 @@ def _marked(held: Contest) -> list[Any]:
     ]
 
 
-def _cost(entries: Mapping[str, Any]) -> str:
+def _cost(entries: Mapping[str, Any]) -> Markup:
     rows = [
         (name, entry.get("train_seconds", ""), entry.get("objects_per_second", ""))
         for name, entry in entries.items()

@@ -9,6 +9,7 @@ from operator import getitem
 from typing import Any
 
 from astropy.table import Table
+from markupsafe import Markup
 
 from ojala.comparisons import CLASS_NAMES, NAMES, REDSHIFT_TOKENS, stated_name
 from ojala.contexts import LABELS, TRAYS
@@ -20,7 +21,7 @@ from ojala.quantities import CLASSES
 from ojala.report_page import digits, paragraph, table
 
 
-def classes(found: Evaluated) -> str:
+def classes(found: Evaluated) -> Markup:
     """Balanced scores of the classes."""
     rows = [
         (
@@ -40,7 +41,7 @@ def classes(found: Evaluated) -> str:
     return table(("", "N", "Purity", "Completeness", "F1"), rows, "Balanced scores of the classes")
 
 
-def lines(found: Evaluated) -> str:
+def lines(found: Evaluated) -> Markup:
     """Tables 1-4 of the paper."""
     return (
         side_by_side(found, "table_1_full", "Table 1: lines from all photometry")
@@ -51,7 +52,7 @@ def lines(found: Evaluated) -> str:
     )
 
 
-def against_paper(found: Evaluated, group: str, caption: str) -> str:
+def against_paper(found: Evaluated, group: str, caption: str) -> Markup:
     """Ours beside the paper's, score by score of a group of ``data/paper_results.ecsv``."""
     rows = []
     for row in _paper(group):
@@ -63,7 +64,7 @@ def against_paper(found: Evaluated, group: str, caption: str) -> str:
     return table(head, rows, caption, paper=(1,))
 
 
-def side_by_side(found: Evaluated, group: str, caption: str) -> str:
+def side_by_side(found: Evaluated, group: str, caption: str) -> Markup:
     """The same with all measures of a thing in one row."""
     rows: dict[str, list[Any]] = {}
     measures: list[str] = []
@@ -115,7 +116,7 @@ def _paper(group: str) -> list[dict[str, str]]:
     ]
 
 
-def calibration(found: Evaluated) -> str:
+def calibration(found: Evaluated) -> Markup:
     """Coverage, CRPS and PIT of every quantity, and the calibration error of the class."""
     names = ("num_sources", "coverage_68", "coverage_95", "spread", "crps", "pit_distance")
     rows = [
@@ -149,7 +150,7 @@ def calibration(found: Evaluated) -> str:
     )
 
 
-def redshift_distributions(found: Evaluated) -> str:
+def redshift_distributions(found: Evaluated) -> Markup:
     """What p(z) is worth, of all sources within the limit and by magnitude."""
     names = ("num_sources", "cde_loss", "crps", "nll", "pit_distance", "coverage_68", "coverage_95")
     rows = [
@@ -173,7 +174,7 @@ def redshift_distributions(found: Evaluated) -> str:
     ) + table(head, rows, "Distributions of redshift")
 
 
-def gaps(found: Evaluated) -> str:
+def gaps(found: Evaluated) -> Markup:
     """What every score loses from Test-Synth to Test-Real."""
     rows = [
         (
@@ -206,13 +207,13 @@ def _gap(entry: Mapping[str, Any]) -> tuple[Any, ...]:
     )
 
 
-def contexts(found: Evaluated) -> str:
+def contexts(found: Evaluated) -> Markup:
     """Scores by what the model is shown."""
     rows = list(_runs({LABELS[name]: name for name in TRAYS}, found, "contexts"))
     return table(_RUNS, rows, "By what the model is shown (BB: g, r, z, W1, W2; M: morphology)")
 
 
-def missing_bands(found: Evaluated) -> str:
+def missing_bands(found: Evaluated) -> Markup:
     """Scores with narrow bands hidden, and by the number that is missing."""
     hidden = {f"{number} hidden": str(number) for number in found.config.hidden_bands}
     missing = {f"{name} missing": name for name in found.scores[REAL]["missing_bands"]}

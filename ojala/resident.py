@@ -140,7 +140,10 @@ def rows_of_split(table: pa.Table, split: str | None) -> pa.Table:
 
 
 def observed_values(values: Array, errors: Array | None) -> Array:
-    """Values of a band, NaN where not finite or where an error is given that is not positive."""
+    """Values of a band, NaN where not finite or where an error is given that is not positive.
+
+    values, errors, and the answer: (num_sources,)
+    """
     usable = np.isfinite(values)
     if errors is not None:
         usable &= np.isfinite(errors) & (errors > 0)

@@ -27,7 +27,8 @@ SOFTENING = 1.0
 """Scale of the asinh transform, Angstrom: linear below, logarithmic above."""
 
 MAD_TO_SIGMA = 1.4826
-"""Standard deviation of a Gaussian over its median absolute deviation."""
+"""Standard deviation of a Gaussian over its median absolute deviation, of which Eq. 8 keeps three
+digits: scales divide by this one, scores are ``ojala.metrics.sigma_nmad``."""
 
 TRANSFORMS = ("linear", "asinh")
 
@@ -65,7 +66,10 @@ class Scaling:
         return (curved - self.median[index]) / sigma, value_err * slope / sigma
 
     def unscale(self, token: str, mean: Array, mean_err: Array) -> tuple[Array, Array]:
-        """Physical value and 1 sigma (to first order) of the network's mean and error."""
+        """Physical value and 1 sigma (to first order) of the network's mean and error.
+
+        mean, mean_err, and the answers: any shape
+        """
         index = vocabulary().index(token)
         curved = mean * self.sigma[index] + self.median[index]
         curved_err = mean_err * self.sigma[index]
@@ -114,6 +118,7 @@ def measured(
     columns: token -> physical values, NaN where not known; tokens left out get 0 and 1
     weight: sampling weights of the rows (Appendix B), so that medians are those of the batches
     ew_transform: "linear" gives equivalent widths the scale of the released model
+    columns, weight: (num_rows,)
     """
     total = len(next(iter(columns.values())))
     rows = np.arange(total)

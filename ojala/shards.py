@@ -20,10 +20,15 @@ from numpy.typing import NDArray
 
 from ojala.bands import narrow_bands
 from ojala.quantities import CLASSES, MORPHTYPES, NO_CODE, observations, quantities, vocabulary
+from ojala.table_columns import flat
+from ojala.table_files import read_table_file
 from ojala.writing import written_whole
 
 Columns = dict[str, NDArray[Any]]
 """Columns of a table by name, all of one length."""
+
+COMPRESSION = "zstd"
+"""Of every Parquet table that is written by blocks."""
 
 CATEGORICAL = {
     quantity.token: quantity.categories for quantity in quantities() if quantity.categories
@@ -46,8 +51,8 @@ DESI_KEYS = pa.schema(
 )
 JPAS_KEYS = pa.schema(
     [
-        ("tile_id", pa.int32()),
-        ("number", pa.int32()),
+        ("tile_id", pa.int64()),
+        ("number", pa.int64()),
         ("healpix", pa.int32()),  # nside 64, nested
         ("ra", pa.float64()),
         ("dec", pa.float64()),
@@ -138,6 +143,25 @@ def as_table(columns: Mapping[str, NDArray[Any]], schema: pa.Schema) -> pa.Table
     return pa.table(arrays, schema=schema)
 
 
+def write_blocks(blocks: Iterator[Columns], out: str | Path, schema: pa.Schema) -> int:
+    """Write blocks of columns into one file ``*.parquet`` or a directory of shards; number of rows.
+
+    Whole or not at all; either way with the same compression.
+    """
+    if Path(out).suffix != ".parquet":
+        return write_shards(blocks, out, schema)
+    num_rows = 0
+    with (
+        written_whole(out) as partial,
+        pq.ParquetWriter(partial, schema, compression=COMPRESSION) as writer,
+    ):
+        for block in blocks:
+            table = as_table(block, schema)
+            writer.write_table(table)
+            num_rows += table.num_rows
+    return num_rows
+
+
 def write_shards(
     blocks: Iterator[Columns],
     directory: str | Path,
@@ -158,7 +182,7 @@ def write_shards(
                 table = as_table(block, schema)
                 if writer is None:
                     writer = pq.ParquetWriter(
-                        partial / f"part-{shard:05d}.parquet", schema, compression="zstd"
+                        partial / f"part-{shard:05d}.parquet", schema, compression=COMPRESSION
                     )
                 writer.write_table(table)
                 num_rows += table.num_rows
@@ -187,11 +211,11 @@ def shard_paths(path: str | Path) -> list[Path]:
 
 
 def read_table(path: str | Path, columns: Sequence[str] | None = None) -> pa.Table:
-    """A table from one Parquet file or a directory of shards.
+    """A table from one file of any format, or a directory of Parquet shards.
 
     Raises ValueError naming the file and the column that is missing, or the wrong class code.
     """
-    tables = [_read_shard(shard, columns) for shard in shard_paths(path)]
+    tables = [read_table_file(shard, columns) for shard in shard_paths(path)]
     try:
         table = pa.concat_tables(tables)
     except pa.ArrowException as error:
@@ -206,21 +230,12 @@ def read_table(path: str | Path, columns: Sequence[str] | None = None) -> pa.Tab
     return table
 
 
-def _read_shard(shard: Path, columns: Sequence[str] | None) -> pa.Table:
-    try:
-        names = pq.read_schema(shard).names
-        for name in columns or names:
-            if names.count(name) != 1:
-                fault = "there twice" if name in names else "missing"
-                raise ValueError(f"{shard}: column {name!r} is {fault}")
-        return pq.read_table(shard, columns=list(columns) if columns else None)
-    except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{shard}: not a readable Parquet file ({error})") from None
-
-
 def column(table: pa.Table, name: str) -> NDArray[Any]:
-    """One column as a numpy array."""
-    return np.asarray(table.column(name).combine_chunks().to_numpy(zero_copy_only=False))
+    """One column as a numpy array; whole numbers with nulls are exact numbers and None."""
+    values = flat(table.column(name))
+    if pa.types.is_integer(values.type) and values.null_count:
+        return np.array(values.to_pylist(), dtype=object)
+    return np.asarray(values.to_numpy(zero_copy_only=False))
 
 
 def columns_of(table: pa.Table) -> Columns:

@@ -101,7 +101,7 @@ def shown(catalogue: Catalogue, scaling: Scaling, context: Sequence[str]) -> Sho
         values=values,
         reason=_reasons(values, are_over_i, "MAG_i" in context),
         used=frozenset(token for token, value in observed.items() if np.isfinite(value).any()),
-        notes=tuple(_notes(columns, given, observed)),
+        notes=tuple(_notes(columns, given, observed, are_over_i)),
     )
 
 
@@ -209,6 +209,8 @@ def _given(columns: Columns, token: str) -> Array:
 
 def _codes(values: NDArray[Any], token: str) -> NDArray[Any]:
     """Codes of a column of names or of codes. Raises ValueError for one that is neither."""
+    if values.dtype.kind == "O" and all(v is None or type(v) in (int, float) for v in values):
+        values = numbers(values, token)  # codes with nulls among them
     if values.dtype.kind in "OUS":
         return codes_of_names(values.tolist(), token)
     if values.dtype.kind not in "iuf":
@@ -236,11 +238,14 @@ def _reasons(values: Array, are_over_i: NDArray[np.bool_], needs_i: bool) -> NDA
     return reason
 
 
-def _notes(columns: Columns, given: Columns, observed: Columns) -> list[str]:
-    """What was taken for not observed, by kind of band and cause."""
+def _notes(
+    columns: Columns, given: Columns, observed: Columns, rows: NDArray[np.bool_]
+) -> list[str]:
+    """What was taken for not observed of the sources ``rows``, by kind of band and cause."""
     notes = []
     for kind, (bands, meaning) in KINDS.items():
-        odd = {t: ~np.isnan(v) & np.isnan(observed[t]) for t, v in given.items() if t in bands}
+        seen = {t: v for t, v in given.items() if t in bands}
+        odd = {t: rows & ~np.isnan(v) & np.isnan(observed[t]) for t, v in seen.items()}
         limits = "{:g} to {:g}".format(*LIMITS[next(iter(bands))])
         if counted := _counted(odd):
             example = next(given[t][wrong][0] for t, wrong in odd.items() if wrong.any())
@@ -248,7 +253,7 @@ def _notes(columns: Columns, given: Columns, observed: Columns) -> list[str]:
                 f"{kind}: {counted} no {meaning} ({limits}), such as {example:g}: "
                 "taken for not observed"
             )
-        bad = {t: ~np.isnan(_numbers(columns, t)) & np.isnan(given[t]) for t in odd}
+        bad = {t: rows & ~np.isnan(_numbers(columns, t)) & np.isnan(v) for t, v in seen.items()}
         if counted := _counted(bad):
             notes.append(f"{kind}: {counted} without a positive error: taken for not observed")
     return notes

@@ -17,15 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from ojala.constants import AB_ZERO_FLUX, ANGSTROM_PER_SECOND
 from ojala.responses import Response
 
 Floats = NDArray[np.floating]
-
-SPEED_OF_LIGHT = 2.99792458e18
-"""Angstrom per second."""
-
-AB_ZERO_FLUX = 3.631e-20
-"""f_nu of magnitude 0 in the AB system, erg/s/cm2/Hz (Oke & Gunn 1983)."""
 
 FLUX_UNIT = 1e-17
 """erg/s/cm2/Angstrom: the unit of spectra throughout."""
@@ -114,6 +109,8 @@ def prepare(
     """The weights of the bands ``tokens`` on the grid ``wave`` (Angstrom).
 
     Raises ValueError for a grid that does not increase and for a token without a response.
+
+    wave: (num_wave,)
     """
     wave = np.asarray(wave, np.float64)
     if wave.ndim != 1 or len(wave) < 2 or not np.all(np.diff(wave) > 0):
@@ -175,19 +172,26 @@ def ab_mag(flux_lambda: Floats, pivot: Floats) -> Floats:
     """AB magnitude of a flux density; NaN where it is not positive.
 
     flux_lambda: 1e-17 erg/s/cm2/Angstrom; pivot: Angstrom; they broadcast
+    Any shapes, (num_sources, num_bands) and (num_bands,) say.
     """
     positive = np.where(flux_lambda > 0, flux_lambda, np.nan)
     return np.asarray(-2.5 * np.log10(positive / flux_density(0.0, pivot)))
 
 
 def ab_mag_err(flux_lambda: Floats, flux_err: Floats) -> Floats:
-    """1 sigma of an AB magnitude, to first order; NaN where the flux is not positive."""
+    """1 sigma of an AB magnitude, to first order; NaN where the flux is not positive.
+
+    flux_lambda, flux_err, and the answer: any shape, one unit
+    """
     return np.asarray(2.5 / np.log(10) * flux_err / np.where(flux_lambda > 0, flux_lambda, np.nan))
 
 
 def flux_density(mag_ab: Floats | float, pivot: Floats) -> Floats:
-    """The flux density of an AB magnitude, 1e-17 erg/s/cm2/Angstrom: the inverse of ab_mag."""
-    zero = AB_ZERO_FLUX * SPEED_OF_LIGHT / FLUX_UNIT / np.asarray(pivot) ** 2
+    """The flux density of an AB magnitude, 1e-17 erg/s/cm2/Angstrom: the inverse of ab_mag.
+
+    mag_ab: any shape; pivot: Angstrom; they broadcast
+    """
+    zero = AB_ZERO_FLUX * ANGSTROM_PER_SECOND / FLUX_UNIT / np.asarray(pivot) ** 2
     return np.asarray(zero * 10 ** (-0.4 * np.asarray(mag_ab)))
 
 

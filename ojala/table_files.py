@@ -1,123 +1,279 @@
-"""Tables from anyone: CSV, ECSV, FITS and VOTable files, packed with gzip or not."""
+"""Tables from anyone: Parquet, CSV, ECSV, FITS and VOTable files, packed or not.
+
+The one place that reads someone's table into columns with their exact types, and the one that
+writes it back. What is understood: docs/tables.md.
+"""
 
 from __future__ import annotations
 
-import csv
-import gzip
-import warnings
+import json
 from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial as bound
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from astropy.io.votable import from_table
-from astropy.io.votable.tree import Info
-from astropy.table import Column, Table
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from ojala.units import only_other_warnings, with_known_units, with_standard_units
+from ojala import table_csv, table_fits, table_votable
+from ojala.table_columns import meaning, with_meanings
+from ojala.table_ecsv import read_ecsv, write_ecsv
+from ojala.table_limits import untold
+from ojala.units import known_unit
+from ojala.unpacked import is_packed, opened, pack
 from ojala.writing import written_whole
 
 FORMATS = {
-    ".csv": "ascii.csv",
-    ".ecsv": "ascii.ecsv",
-    ".fits": "fits",
-    ".fit": "fits",
-    ".vot": "votable",
-    ".votable": "votable",
-    ".xml": "votable",
+    ".parquet": "Parquet",
+    ".pq": "Parquet",
+    ".csv": "CSV",
+    ".ecsv": "ECSV",
+    ".fits": "FITS",
+    ".fit": "FITS",
+    ".vot": "VOTable",
+    ".votable": "VOTable",
+    ".xml": "VOTable",
 }
 """Format of a table by the suffix of its name."""
 
 PACKED = ".gz"
 
-CUT_SHORT = "(?s).*(truncated|Error validating header)"
-"""What astropy merely warns of when a FITS file ends too early."""
+HEADER = b"ojala.header"
+"""Metadata of an Arrow table: the header of the file that it came from, as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenTable:
+    """An opened table: what its columns are called and mean, and how to read them.
+
+    num_rows: None where only reading tells (CSV)
+    header: cards of a FITS table, INFO of a VOTable, meta of an ECSV
+    blocks: the chosen columns in blocks of about so many rows
+    """
+
+    path: Path
+    names: list[str]
+    meanings: dict[str, dict[str, str]]
+    num_rows: int | None
+    blocks: Callable[[Sequence[str], int], Iterator[pa.Table]]
+    header: dict[str, Any] = field(default_factory=dict)
 
 
 def table_format(path: Path) -> str:
-    """The format that a file's name tells. Raises ValueError where it tells none."""
-    suffix = Path(path.stem).suffix if path.suffix.lower() == PACKED else path.suffix
-    if suffix.lower() not in FORMATS:
-        known = ", ".join([*FORMATS, ".parquet"])
-        raise ValueError(f"{path}: expected a name that ends in one of {known}")
-    return FORMATS[suffix.lower()]
+    """The format that a file's name tells, in any case. Raises ValueError where it tells none."""
+    packed = path.suffix.lower() == PACKED
+    suffix = Path(path.stem).suffix.lower() if packed else path.suffix.lower()
+    if suffix not in FORMATS:
+        raise ValueError(f"{path}: expected a name that ends in one of {', '.join(FORMATS)}")
+    if packed and FORMATS[suffix] == "Parquet":
+        raise ValueError(f"{path}: Parquet packs itself, expected a name without {PACKED}")
+    return FORMATS[suffix]
 
 
-def read_table_file(path: Path) -> Table:
-    """The table of a file, the first one where it holds several.
+def open_table(path: str | Path) -> OpenTable:
+    """Open the table of a file; its format is told by its first bytes.
 
     Raises ValueError with one sentence that names the file and what is wrong with it.
     """
-    file_format = table_format(path)
-    try:
-        if path.stat().st_size == 0:
+    path = Path(path)
+    if not path.exists():
+        raise ValueError(f"{path}: no such table")
+    with one_sentence(path):
+        with opened(path) as file:
+            head = file.read(4096)
+        if not head:
             raise ValueError("the file is empty")
-        if file_format == "ascii.csv":
-            return _read_csv(path)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # units outside the standards, several tables
-            warnings.filterwarnings("error", CUT_SHORT)
-            return with_known_units(Table.read(path, format=file_format))
-    except Exception as error:  # whatever a reader of someone's file may raise
+        table = _opener(path, head)(path)
+        check_names(table.names)
+        return table
+
+
+def _opener(path: Path, head: bytes) -> Callable[[Path], OpenTable]:
+    if head.startswith(b"SIMPLE"):
+        return _open_fits
+    if head.startswith(b"PAR1"):
+        return _open_parquet
+    text = head.lstrip(b"\xef\xbb\xbf \r\n\t")
+    if text.startswith(b"<") and b"VOTABLE" in head.upper():
+        return _open_votable
+    if text.startswith(b"# %ECSV"):
+        return _open_ecsv
+    if table_format(path) != "CSV":
+        raise ValueError(f"it does not begin as a table of {table_format(path)}")
+    return _open_csv
+
+
+def read_table_file(path: str | Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """The table of a file, or some columns of it, with exact types, nulls and meanings.
+
+    Raises ValueError with one sentence that names the file and what is wrong with it.
+    """
+    table = open_table(path)
+    names = table.names if columns is None else list(columns)
+    for name in names:
+        if name not in table.names:
+            raise ValueError(f"{path}: column {name!r} is missing")
+    with one_sentence(table.path):
+        whole = pa.concat_tables(list(table.blocks(names, table.num_rows or 1)))
+        if table.num_rows is None:  # CSV: a type is that of the whole column
+            typed = [table_csv.typed(whole.column(name)) for name in names]
+            whole = pa.table(typed, names=names)
+        return with_header(with_meanings(whole, table.meanings), table.header)
+
+
+@contextmanager
+def one_sentence(path: Path) -> Iterator[None]:
+    """Whatever a reader of someone's file raises, as a ValueError that names the file."""
+    try:
+        yield
+    except Exception as error:
         said = " ".join(str(error).split()) or type(error).__name__
+        if said.startswith(f"{path}: "):
+            raise ValueError(said) from None
         raise ValueError(f"{path}: not a readable table ({said})") from None
 
 
-def write_table_file(table: Table, path: Path) -> None:
-    """Write a table in the format of the path's suffix, whole or not at all.
-
-    Raises ValueError naming the file where the format cannot hold the table.
-    """
-    file_format = table_format(path)
-    table = with_standard_units(table, file_format)
-    for name in table.colnames:
-        table[name] = _storable(table[name])
-    try:
-        with written_whole(path) as partial, only_other_warnings():
-            if file_format == "votable":
-                _write_votable(table, partial)
-            else:
-                table.write(partial, format=file_format)
-    except (ValueError, TypeError) as error:
-        said = " ".join(str(error).split())
-        raise ValueError(f"{path}: this format cannot hold the table ({said})") from None
+def header_of(table: pa.Table) -> dict[str, Any]:
+    """The header that a table was read with: FITS cards, INFO of a VOTable, meta of an ECSV."""
+    return dict(json.loads((table.schema.metadata or {}).get(HEADER, b"{}")))
 
 
-def _write_votable(table: Table, path: Path) -> None:
-    """A VOTable with the text of the table's header as INFO, which astropy leaves out."""
-    document = from_table(table)
-    for name, text in table.meta.items():
-        if isinstance(text, str):
-            document.infos.append(Info(name=name, value=text))
-    document.to_xml(str(path))
+def with_header(table: pa.Table, header: dict[str, Any]) -> pa.Table:
+    """A table with another header."""
+    metadata = dict(table.schema.metadata or {})
+    metadata.pop(HEADER, None)
+    if header:
+        metadata[HEADER] = json.dumps(header, default=str).encode()
+    return table.replace_schema_metadata(metadata)
 
 
-def _storable(column: Any) -> Any:
-    """A column as a type that every format has."""
-    if column.dtype == np.int8:  # FITS has none of this width: astropy would write true or false
-        return column.astype(np.int16)
-    if column.dtype.kind == "M":
-        return column.astype(str)
-    if column.dtype.kind == "O" and all(isinstance(value, str | None) for value in column):
-        text = Column(["" if value is None else value for value in column], dtype=str)
-        text.unit, text.description = column.unit, column.description
-        return text
-    return column
-
-
-def _read_csv(path: Path) -> Table:
-    """A CSV file; a row shorter than the header, as in a file that was cut, is an error."""
-    opener = gzip.open if path.suffix.lower() == PACKED else open
-    with opener(path, "rt", encoding="utf-8-sig") as file:
-        text = str(file.read())
-    names = next(csv.reader(text.lstrip().splitlines()[:1]), [])
-    check_names([name.strip() for name in names])
-    # No line is a comment: a name may begin with "#".
-    return Table.read(text + "\n", format="ascii.basic", delimiter=",", guess=False, comment="\0")
-
-
-def check_names(names: list[str]) -> None:
+def check_names(names: Sequence[str]) -> None:
     """Raise ValueError for a column that is there twice: which one would be meant?"""
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
-        raise ValueError(f"column {twice[0]} is there twice")
+        raise ValueError(f"column {twice[0]!r} is there twice")
+
+
+def check_writable(table: pa.Table, path: Path) -> None:
+    """Raise ValueError for the first column that the format of ``path`` cannot hold."""
+    file_format = table_format(path)
+    for name, why in untold(table, file_format):
+        raise ValueError(
+            f"{path}: {file_format} cannot hold column {name}: {why}; leave it out or write "
+            "another format, as Parquet (.parquet)"
+        )
+
+
+def write_table_file(table: pa.Table, path: Path) -> None:
+    """Write a table in the format of the path's suffix, whole or not at all.
+
+    Raises ValueError naming the file and the column that the format cannot hold.
+    """
+    check_writable(table, path)
+    with written_whole(path) as partial:
+        if path.suffix.lower() != PACKED:
+            _write(table, table_format(path), partial)
+            return
+        plain = partial.with_name(f"{partial.name}.plain")
+        try:
+            _write(table, table_format(path), plain)
+            pack(plain, partial)
+        finally:
+            plain.unlink(missing_ok=True)
+
+
+def _write(table: pa.Table, file_format: str, path: Path) -> None:
+    header = header_of(table)
+    if file_format == "Parquet":
+        pq.write_table(table, path)
+    elif file_format == "CSV":
+        table_csv.write_csv(table, path)
+    elif file_format == "ECSV":
+        write_ecsv(table, header, path)
+    elif file_format == "FITS":
+        table_fits.write_fits(table, header, path)
+    else:
+        table_votable.write_votable(table, header, path)
+
+
+def _open_parquet(path: Path) -> OpenTable:
+    stored = pq.ParquetFile(pa.BufferReader(opened(path).read()) if is_packed(path) else path)
+
+    def blocks(names: Sequence[str], rows: int) -> Iterator[pa.Table]:
+        check_names(list(stored.schema_arrow.names))
+        if rows >= stored.metadata.num_rows:
+            yield stored.read(columns=list(names))
+            return
+        for batch in stored.iter_batches(batch_size=rows, columns=list(names)):
+            yield pa.Table.from_batches([batch])
+
+    schema = stored.schema_arrow
+    return OpenTable(
+        path=path,
+        names=list(schema.names),
+        meanings={one.name: _parquet_meaning(one) for one in schema},
+        num_rows=stored.metadata.num_rows,
+        blocks=blocks,
+        header=json.loads((schema.metadata or {}).get(HEADER, b"{}")),
+    )
+
+
+def _parquet_meaning(one: pa.Field) -> dict[str, str]:
+    said = meaning(one)
+    if "unit" in said:
+        said["unit"] = known_unit(said["unit"])[0]
+    return said
+
+
+def _open_fits(path: Path) -> OpenTable:
+    table = table_fits.open_table(path)
+    return OpenTable(
+        path=path,
+        names=table_fits.names_of(table),
+        meanings=table_fits.meanings_of(table),
+        num_rows=int(table.header["NAXIS2"]),
+        blocks=bound(table_fits.read_fits, table),
+        header=table_fits.header_of(table),
+    )
+
+
+def _open_votable(path: Path) -> OpenTable:
+    element = table_votable.open_votable(path)
+    check_names(table_votable.names_of(element))
+    return OpenTable(
+        path=path,
+        names=table_votable.names_of(element),
+        meanings=table_votable.meanings_of(element),
+        num_rows=len(element.array),
+        blocks=bound(_slices, table_votable.read_votable(element)),
+        header=table_votable.header_of(element),
+    )
+
+
+def _open_ecsv(path: Path) -> OpenTable:
+    table, meanings, header = read_ecsv(path)
+    return OpenTable(
+        path=path,
+        names=table.column_names,
+        meanings=meanings,
+        num_rows=len(table),
+        blocks=bound(_slices, table),
+        header=header,
+    )
+
+
+def _open_csv(path: Path) -> OpenTable:
+    head = table_csv.read_head(path)
+
+    def blocks(names: Sequence[str], rows: int) -> Iterator[pa.Table]:
+        return table_csv.read_csv(path, head, names)
+
+    return OpenTable(path=path, names=head.names, meanings={}, num_rows=None, blocks=blocks)
+
+
+def _slices(table: pa.Table, names: Sequence[str], rows: int) -> Iterator[pa.Table]:
+    for start in range(0, max(len(table), 1), max(rows, 1)):
+        yield table.select(list(names)).slice(start, rows)

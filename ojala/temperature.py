@@ -19,7 +19,7 @@ TEMPERATURES = torch.logspace(-0.3, 0.7, 101)
 """From half to five times as sure."""
 
 SHARP = 1e-3
-"""Steps that a label is spread by: its own step alone. With those of training p(z) gets too wide."""
+"""Steps that a label is spread by: its own step alone. As in training, p(z) would be too wide."""
 
 ENOUGH = 50
 """Sources that a temperature is taken from, at least; with fewer it stays 1."""

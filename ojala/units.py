@@ -16,13 +16,10 @@ from typing import Any
 
 from astropy import units as u
 from astropy.io.votable.exceptions import W50
-from astropy.table import Table
 from astropy.utils.exceptions import AstropyUserWarning
 
 LOG = re.compile(r"log\((.*)\)")
 DESCRIBED = re.compile(r"(.*?) ?\[(dex(?:\(.*\))?)\]")
-STANDARDS = {"fits": "fits", "votable": "vounit"}
-"""Syntax of units by the format of a file, where it has one."""
 
 
 def standard_text(unit: str, standard: str = "fits") -> str:
@@ -57,31 +54,14 @@ def check_unit(unit: str) -> None:
         )
 
 
-def with_standard_units(table: Table, file_format: str) -> Table:
-    """A table with its logarithms in the units of a file format, where this has a standard."""
-    if file_format not in STANDARDS:
-        return table
-    table = table.copy(copy_data=False)
-    for name in table.colnames:
-        unit = str(getattr(table[name], "unit", None))
-        if "dex" in unit:
-            text = standard_text(unit, STANDARDS[file_format])
-            if file_format == "fits":
-                table[name].description = described_for_fits(table[name].description or "", unit)
-            table[name].unit = u.UnrecognizedUnit(text) if text else None
-    return table
-
-
-def with_known_units(table: Table) -> Table:
-    """A table that was read, its logarithms in the units of astropy."""
-    for name in table.colnames:
-        unit = str(getattr(table[name], "unit", None) or "")
-        told = DESCRIBED.fullmatch(getattr(table[name], "description", None) or "")
-        if told and not unit:
-            table[name].description, unit = told[1] or None, told[2]
-        if "dex" in unit or LOG.fullmatch(unit):
-            table[name].unit = _known(unit)
-    return table
+def known_unit(unit: str, description: str = "") -> tuple[str, str]:
+    """Unit and description of a column that was read, a logarithm as astropy names it."""
+    told = DESCRIBED.fullmatch(description)
+    if told and not unit:
+        description, unit = told[1], told[2]
+    if "dex" in unit or LOG.fullmatch(unit):
+        unit = str(_known(unit))
+    return unit, description
 
 
 @contextmanager

@@ -177,9 +177,9 @@ def _whole(name: str, values: NDArray[Any]) -> NDArray[Any]:
     """A column of whole numbers as such, -1 where missing; any other as it is."""
     schema = jpas_schema()
     whole = name in schema.names and pa.types.is_integer(schema.field(name).type)
-    if not whole or values.dtype.kind != "f":
+    if not whole or values.dtype.kind not in "fO":
         return values
-    known = np.isfinite(values)
+    known = np.array([value is not None and value == value for value in values], dtype=bool)
     return np.where(known, values, NO_CODE).astype(schema.field(name).type.to_pandas_dtype())
 
 

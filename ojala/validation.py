@@ -13,21 +13,19 @@ from torch import Tensor
 from ojala.batch import Context, full_context
 from ojala.device import rows_per_batch
 from ojala.loss import Likelihood, autocast
+from ojala.metrics import OUTLIER_THRESHOLD, outlier_fraction, sigma_nmad
 from ojala.model.heads import Answers
 from ojala.model.ojala import Ojala
-from ojala.model.redshift import REDSHIFT_IDS, REDSHIFTS, RedshiftHead, asked
-from ojala.quantities import CLASSES, queries, vocabulary
+from ojala.model.redshift import REDSHIFT_IDS, RedshiftHead, asked
+from ojala.quantities import CLASSES, REDSHIFTS, queries, vocabulary
 from ojala.redshift_loss import AskedRedshifts, asked_redshifts
 from ojala.redshift_modes import modes
 from ojala.redshift_pdf import RedshiftPdf
 from ojala.resident import IS_LABEL, ResidentTable
-from ojala.scaling import MAD_TO_SIGMA, Scaling
+from ojala.scaling import Scaling
 from ojala.temperature import fit_temperatures
 
 Array = NDArray[np.floating[Any]]
-
-OUTLIER = 0.15
-"""A redshift is an outlier where |dz| / (1 + z) is larger."""
 
 
 @torch.inference_mode()
@@ -159,7 +157,8 @@ def _metrics(nll: Array, residual: Array, truth: Array, scaling: Scaling) -> dic
         else:
             metrics[f"val/rmse/{token}"] = float(np.sqrt(np.mean(miss**2)))
         if token in REDSHIFTS:
-            metrics |= _redshift_metrics(token, miss * scaling.sigma[vocabulary().index(token)])
+            dz = miss.astype(np.float64) * scaling.sigma[vocabulary().index(token)]
+            metrics |= _redshift_metrics(token, dz)
     losses = [value for name, value in metrics.items() if name.startswith("val/nll/")]
     return {"val/loss": float(np.mean(losses))} | metrics
 
@@ -173,8 +172,8 @@ def _class_metrics(cost: Array, is_wrong: Array, true: Array) -> dict[str, float
     return metrics
 
 
-def _redshift_metrics(token: str, dz: Array) -> dict[str, float]:
+def _redshift_metrics(token: str, dz: NDArray[np.float64]) -> dict[str, float]:
     return {
-        f"val/sigma_nmad/{token}": float(MAD_TO_SIGMA * np.median(np.abs(dz - np.median(dz)))),
-        f"val/outlier_fraction/{token}": float(np.mean(np.abs(dz) > OUTLIER)),
+        f"val/sigma_nmad/{token}": sigma_nmad(dz),
+        f"val/outlier_fraction/{token}": outlier_fraction(dz, threshold=OUTLIER_THRESHOLD),
     }

@@ -31,7 +31,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
-from pipelines import registry, tracking
+from pipelines import registry, store, tracking
 from pipelines.registry import CHAMPION, MODEL, PREVIOUS
 
 NOTE = "alias_move"
@@ -216,12 +216,13 @@ def _forget() -> None:
 
 
 def _is_remote() -> bool:
-    return not tracking.uri().startswith("sqlite:///")
+    return store.database(store.uri()) is None
 
 
 def _lock_path(purpose: str) -> Path:
     """Beside the database, or for a server in the directory of temporary files."""
-    if not _is_remote():
-        return Path(f"{tracking.uri().removeprefix('sqlite:///')}.{purpose}.lock")
-    named = hashlib.sha256(tracking.uri().encode()).hexdigest()[:16]
+    database = store.database(store.uri())
+    if database is not None:
+        return Path(f"{database}.{purpose}.lock")
+    named = hashlib.sha256(store.uri().encode()).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"ojala-{os.getuid()}-{named}.{purpose}.lock"

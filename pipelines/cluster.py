@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,6 +24,17 @@ from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, Sc
 from ray.train.torch import TorchTrainer
 from ray.train.v2.api.exceptions import TrainingFailedError
 from ray.util.queue import Empty, Queue
+
+LONGEST_PLACE = 36
+"""Bytes of a directory below which the names of Ray's sockets stay within a system's 107."""
+
+SHORT_PLACES = ("/tmp", "/var/tmp", "/dev/shm")
+
+HEAD_PATIENCE = 5.0
+"""Seconds after which a Ray head that was asked whether it is there counts as away."""
+
+HTTP2_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5)
+"""What a client of a Ray head says first; a head answers at once."""
 
 FINISHED = "finished"
 """A run that ended well leaves this file in its storage, so that it is never resumed."""
@@ -177,19 +189,74 @@ def connected(config: ClusterConfig) -> Iterator[None]:
     os.environ.setdefault("RAY_worker_niceness", "0")  # of 15 by default: training is the job
     # Of 60 by default, too few where a worker's imports wait for cores that others have.
     os.environ.setdefault("RAY_worker_register_timeout_seconds", "600")
-    own = {} if "RAY_ADDRESS" in os.environ else _own_cluster(config)
-    ray.init(log_to_driver=False, logging_level="ERROR", **own)
+    check_head()
+    own = {} if os.environ.get("RAY_ADDRESS") else _own_cluster(config)
+    with _temporary_files(own.get("_temp_dir")):
+        ray.init(log_to_driver=False, logging_level="ERROR", **own)
     try:
         yield
     finally:
         ray.shutdown()
 
 
+@contextmanager
+def _temporary_files(place: str | None) -> Iterator[None]:
+    """Let what is started in the block, Ray's dashboard among it, keep its sockets at a place."""
+    usual = os.environ.get("TMPDIR")
+    if place is not None:
+        Path(place).mkdir(exist_ok=True)
+        os.environ["TMPDIR"] = place
+    try:
+        yield
+    finally:
+        if place is not None and usual is not None:
+            os.environ["TMPDIR"] = usual
+
+
+def check_head() -> None:
+    """Raise ValueError where RAY_ADDRESS names a host and a port at which no Ray head answers."""
+    address = os.environ.get("RAY_ADDRESS", "")
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if not host or not port.isdigit():  # "auto", "local": Ray looks on this machine, and says so
+        return
+    where = (host.strip("[]"), int(port))
+    try:
+        with socket.create_connection(where, timeout=HEAD_PATIENCE) as asked:
+            if os.environ.get("RAY_USE_TLS", "0") != "1":
+                asked.sendall(HTTP2_GREETING)
+                if not asked.recv(1):
+                    raise OSError("what listens there is no Ray head")
+    except OSError as error:
+        raise ValueError(
+            f"the Ray head at RAY_ADDRESS={address} does not answer ({error}): start it, set "
+            "RAY_ADDRESS to where it is, or unset it to train on this machine alone"
+        ) from None
+
+
 def _own_cluster(config: ClusterConfig) -> dict[str, Any]:
     # The workers' cores are promised by the parameters, be there as many or not; nothing large
     # passes through the object store.
     cores = config.num_workers * config.cpus_per_worker
-    return {"num_cpus": cores, "object_store_memory": 200_000_000}
+    own = {"num_cpus": cores, "object_store_memory": 200_000_000}
+    place = _short_place()
+    return own if place is None else own | {"_temp_dir": place}
+
+
+def _short_place() -> str | None:
+    """A directory for Ray's sockets where that of temporary files has too long a name.
+
+    Raises ValueError where there is none.
+    """
+    usual = tempfile.gettempdir()
+    if len(os.fsencode(usual)) <= LONGEST_PLACE:
+        return None
+    for place in SHORT_PLACES:
+        if os.access(place, os.W_OK | os.X_OK):
+            return f"{place}/ojala-ray-{os.getuid()}"
+    raise ValueError(
+        f"TMPDIR is {usual}, of {len(os.fsencode(usual))} bytes: the sockets of Ray need a "
+        f"directory of at most {LONGEST_PLACE}; set TMPDIR to a shorter one"
+    )
 
 
 def _arrived(reports: Queue, wait: float) -> Iterator[Report]:

@@ -5,16 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 
+from pipelines import stage_code
+
 ROOT = Path(__file__).parents[1]
 WRITTEN = ("reports", "dvc.lock", "search/dvc.lock")
 """What runs write among the files of git: it differs after any run, and enters none."""
+
+PICTURES = "ojala/figures/"
 
 
 def data_digests(paths: Sequence[str], lock: str | Path = "dvc.lock") -> dict[str, str]:
@@ -31,11 +37,17 @@ def data_digests(paths: Sequence[str], lock: str | Path = "dvc.lock") -> dict[st
     return {path: known[path] for path in paths if path in known}
 
 
-def inputs_digest(data: Mapping[str, str], parameters: Mapping[str, Any]) -> str:
-    """SHA-256 of all that a training depends on: data, parameters and the library's code."""
+def inputs_digest(
+    data: Mapping[str, str], parameters: Mapping[str, Any], stage: str = "train"
+) -> str:
+    """SHA-256 of all that a stage's training depends on: data, parameters and the code behind it.
+
+    Pictures are left out: they show what comes, and enter nothing that a cut-off run goes on with.
+    """
     code = hashlib.sha256()
-    for path in sorted((ROOT / "ojala").rglob("*.py")):
-        code.update(path.read_bytes())
+    for name in stage_code.behind(stage):
+        if not name.startswith(PICTURES):
+            code.update(name.encode() + (ROOT / name).read_bytes())
     content = {"data": dict(data), "parameters": dict(parameters), "code": code.hexdigest()}
     return parameters_digest(content)
 
@@ -54,6 +66,7 @@ def parameters_digest(parameters: Mapping[str, Any]) -> str:
 def git_commit() -> str:
     """The commit that is checked out, with "-dirty" where files differ; "unknown" without git.
 
+    Where git refuses the clone, as it does one of another user, that is said on stderr.
     What runs write themselves does not count: DVC removes and writes it while they go on.
     An image has no .git: there OJALA_GIT_COMMIT says what it was built from.
     """
@@ -65,7 +78,22 @@ def git_commit() -> str:
         differs = _git("status", "--porcelain", "--untracked-files=no", "--", *counted)
         return commit + ("-dirty" if differs else "")
     except (OSError, subprocess.CalledProcessError):
+        if why := git_refuses():
+            print(f"no commit is recorded: {why}", file=sys.stderr)
         return "unknown"
+
+
+def git_refuses() -> str:
+    """Why git does not read this clone though there is one, "" where it does or there is none."""
+    try:
+        _git("rev-parse", "HEAD")
+    except FileNotFoundError:
+        return ""
+    except subprocess.CalledProcessError as error:
+        if "safe.directory" in str(error.stderr):
+            command = f"git config --global --add safe.directory {shlex.quote(str(Path.cwd()))}"
+            return f"git refuses a clone of another user; {command} lets it"
+    return ""
 
 
 def _git(*arguments: str) -> str:

@@ -16,8 +16,9 @@ from ojala.bands import narrow_bands
 from ojala.curves import drawn_curves
 from ojala.evaluate_config import FILES, REAL, SYNTH, EvaluateConfig
 from ojala.evaluation import headline, scores
-from ojala.figures import save, surveys
+from ojala.figures import surveys
 from ojala.figures.album import Evaluated, Surroundings, album
+from ojala.figures.style import save
 from ojala.gap import gaps
 from ojala.metrics import NOT_ENOUGH
 from ojala.predict import Predictor
@@ -34,6 +35,7 @@ def evaluate() -> None:
     Numbers, figures and the report join the run that trained the bundle.
     """
     config = params.section("evaluate", EvaluateConfig)
+    tracking.client()  # where it is away, that is said before the work
     opened = bundle.load(paths.BUNDLE)
     predictor = Predictor(opened)
     found = _evaluated(predictor, config)

@@ -235,7 +235,10 @@ def commands(recipe: Recipe) -> list[str]:
     """
     commit, dirty = recipe.commit.removesuffix("-dirty"), recipe.commit.endswith("-dirty")
     if not re.fullmatch(r"[0-9a-f]{40}", commit):
-        return ["# no commit was recorded: it ran outside git", f"dvc repro {recipe.stage}"]
+        why = "it ran outside git, or in a clone of another user, which git does not read"
+        return [f"# no commit was recorded: {why}", f"dvc repro {recipe.stage}"]
+    if refused := digests.git_refuses():
+        return [f"# its lock cannot be looked for: {refused}", f"git checkout {commit}"]
     named = set(recipe.data.values()) | {recipe.files.get(str(paths.RUN), "")}
     for one in (commit, *stored.locking_commits(sorted(named - {""}))):
         if not any(_lacking(recipe, one)):

@@ -47,7 +47,7 @@ def _embedding(config: TrainConfig) -> Predictor:
         "tokens": PERTURBED,
     }
     machines = params.section("cluster", cluster.ClusterConfig)
-    inputs = digests.inputs_digest(digests.data_digests([str(paths.JPAS)]), asdict(config))
+    inputs = digests.inputs_digest(digests.data_digests([str(paths.JPAS)]), asdict(config), "noise")
     with tempfile.TemporaryDirectory() as kept:
         last = Path(kept) / "last"
         name = f"noise-{inputs[:16]}"

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 PARAMS = Path("params.yaml")
+
+UNKNOWN = "unexpected_keyword_argument"
+"""What pydantic calls a key that is no field."""
 
 SECTIONS = {
     "data": "pipelines.params:DataConfig",
@@ -35,6 +42,8 @@ SECTIONS = {
 """Where the dataclass of each section stands; imported only by who reads the section."""
 
 Section = TypeVar("Section")
+
+UNIONS = (Union, UnionType)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +96,9 @@ def read(path: Path = PARAMS) -> dict[str, Any]:
         raise ValueError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from None
     if not isinstance(sections, dict):
         raise ValueError(f"{path}: expected one section per stage")
-    _check_names(sections, SECTIONS, str(path))
+    for name in sections:
+        if name not in SECTIONS:
+            raise ValueError(_unknown(name, SECTIONS, str(path)))
     return sections
 
 
@@ -105,84 +116,94 @@ def kind(name: str) -> type[Any]:
 
 
 def build(expected: Any, value: Any, where: str) -> Any:
-    """``value`` from YAML as an ``expected``: a dataclass, tuple, dict, Literal, union or scalar.
+    """``value`` from YAML as an ``expected``: a dataclass of dataclasses, tuples, dicts, scalars.
 
-    where: file and key, for the sentence of the ValueError.
+    Every field has its key, those with a default as well. where: file and key, for the sentence of
+    the ValueError.
     """
-    if is_dataclass(expected) and isinstance(expected, type):
-        return _build_dataclass(expected, value, where)
-    origin, arguments = get_origin(expected), get_args(expected)
-    if origin in (Union, UnionType):
-        return _build_union(arguments, value, where)
-    if origin is Literal and value in arguments:
-        return value
-    if origin is tuple and isinstance(value, list):
-        return _build_tuple(expected, value, where)
-    if origin in (dict, Mapping) and isinstance(value, dict):
-        return {key: build(arguments[1], v, f"{where}.{key}") for key, v in value.items()}
-    if expected is float and type(value) is int:
-        return float(value)
-    if expected in (int, float, str, bool, NoneType) and type(value) is expected:
-        return value
-    raise ValueError(f"{where} is {value!r}, expected {_in_words(expected)}")
-
-
-def _build_dataclass(expected: type[Any], value: Any, where: str) -> Any:
-    if not isinstance(value, dict):
-        raise ValueError(f"{where} is {value!r}, expected a section of named parameters")
-    names = [field.name for field in fields(expected) if field.init]
-    _check_names(value, names, where)
-    missing = [name for name in names if name not in value]
-    if missing:
-        raise ValueError(f"{where}.{missing[0]} is missing")
-    kinds = get_type_hints(expected)
-    filled = {name: build(kinds[name], value[name], f"{where}.{name}") for name in names}
     try:
-        return expected(**filled)
-    except ValueError as error:
-        raise ValueError(f"{where.partition(':')[0]}: {error}") from None
+        text = json.dumps({"it": value}, default=lambda odd: [str(odd)])  # a date is no text
+        built = dict(_schema(expected).model_validate_json(text))["it"]
+    except ValidationError as error:
+        faults = sorted(error.errors(), key=lambda fault: fault["type"] != UNKNOWN)
+        raise ValueError(_sentence(faults[0], expected, where)) from None
+    _check_complete(built, value, where)
+    return built
 
 
-def _build_tuple(expected: Any, value: list[Any], where: str) -> Any:
-    kinds = get_args(expected)
-    if kinds[-1] is ...:
-        kinds = kinds[:1] * len(value)
-    if len(kinds) != len(value):
-        raise ValueError(f"{where} is {value!r}, expected {_in_words(expected)}")
-    return tuple(
-        build(kind, element, f"{where}[{position}]")
-        for position, (kind, element) in enumerate(zip(kinds, value, strict=True))
-    )
+@cache
+def _schema(expected: Any) -> type[BaseModel]:
+    # Plain dataclasses take the rules of the model around them. From JSON, strict still makes
+    # tuples of lists and dataclasses of mappings, and converts nothing else.
+    rules = ConfigDict(strict=True, extra="forbid")
+    return create_model("Around", __config__=rules, it=(expected, ...))
 
 
-def _build_union(choices: tuple[Any, ...], value: Any, where: str) -> Any:
-    for choice in choices:
-        try:
-            return build(choice, value, where)
-        except ValueError as error:
-            last = error
-            if is_dataclass(choice) and isinstance(value, dict):
-                raise
-    expected = " or ".join(_in_words(choice) for choice in choices)
-    raise ValueError(f"{where} is {value!r}, expected {expected}") from last
+def _sentence(fault: ErrorDetails, expected: Any, where: str) -> str:
+    """What pydantic found, in this project's words."""
+    loc, kind = list(fault["loc"][1:]), fault["type"]
+    if kind == "value_error":
+        return f"{where.partition(':')[0]}: {fault['ctx']['error']}"
+    name = loc.pop() if kind in (UNKNOWN, "missing") else None
+    for step in loc:
+        expected = _inside(expected, step)
+        where += f"[{step}]" if isinstance(step, int) else f".{step}"
+    if kind == UNKNOWN:
+        return _unknown(name, _keys(expected), where)
+    if isinstance(name, str):
+        return f"{where}.{name} is missing"
+    return f"{where} is {fault['input']!r}, expected {_in_words(expected)}"
 
 
-def _check_names(found: Mapping[Any, Any], known: Any, where: str) -> None:
-    for name in found:
-        if name not in known:
-            near = difflib.get_close_matches(str(name), list(known), 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise ValueError(f"{where}: {name} is not a parameter{hint}")
+def _check_complete(built: Any, given: Any, where: str) -> None:
+    """Raise ValueError where a dataclass took a default for a key that is not there."""
+    if is_dataclass(built):
+        for key in _keys(type(built)):
+            if key not in given:
+                raise ValueError(f"{where}.{key} is missing")
+            _check_complete(getattr(built, key), given[key], f"{where}.{key}")
+    elif isinstance(built, tuple):
+        for place, (element, each) in enumerate(zip(built, given, strict=True)):
+            _check_complete(element, each, f"{where}[{place}]")
+
+
+def _keys(expected: Any) -> list[str]:
+    return [field.name for field in fields(_section_of(expected)) if field.init]
+
+
+def _section_of(expected: Any) -> Any:
+    """The dataclass among ``Dataclass | None``."""
+    choices = get_args(expected) if get_origin(expected) in UNIONS else ()
+    return next((choice for choice in choices if is_dataclass(choice)), expected)
+
+
+def _inside(expected: Any, step: str | int) -> Any:
+    """The type of a field, an element or a value."""
+    section, kinds = _section_of(expected), get_args(expected)
+    if is_dataclass(section):
+        return get_type_hints(section)[str(step)]
+    if isinstance(step, int):
+        return kinds[0] if kinds[-1] is ... else kinds[step]
+    return kinds[1]
+
+
+def _unknown(name: Any, known: Collection[str], where: str) -> str:
+    near = difflib.get_close_matches(str(name), list(known), 1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return f"{where}: {name} is not a parameter{hint}"
 
 
 def _in_words(expected: Any) -> str:
     words = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+    words[NoneType] = "null"
     if expected in words:
         return words[expected]
-    if expected is NoneType:
-        return "null"
+    if is_dataclass(expected):
+        return "a section of named parameters"
     if get_origin(expected) is Literal:
         return "one of " + ", ".join(str(choice) for choice in get_args(expected))
+    if get_origin(expected) in UNIONS:
+        return " or ".join(_in_words(choice) for choice in get_args(expected))
     return str(expected).replace("typing.", "")
 
 

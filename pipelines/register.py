@@ -15,7 +15,7 @@ from ojala.predict import Predictor
 from ojala.quantities import MORPHTYPES, observations
 from ojala.shards import columns_of, read_table, shard_paths
 from ojala.writing import written_whole
-from pipelines import head_states, paths, registration, registry, stage
+from pipelines import head_states, paths, registration, registry, stage, tracking
 
 
 def register() -> None:
@@ -24,6 +24,7 @@ def register() -> None:
     It may be run again at any time: where DVC took a bundle from its cache, MLflow has not heard
     of it, or the alias stands elsewhere.
     """
+    tracking.client()  # where it is away, that is said before the work
     shard = read_table(shard_paths(paths.JPAS)[0], observations())
     example = pd.DataFrame(golden_objects(columns_of(shard)))
     names = dict(enumerate(MORPHTYPES))

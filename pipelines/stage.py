@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ojala.faults import sentence, traceback_is_wanted
+from ojala.faults import sentence, traceback_is_wanted, while_heard
 from ojala.writing import written_whole
 from pipelines import paths
 
@@ -19,7 +19,8 @@ def run(stage: Callable[[], None]) -> None:
     With OJALA_TRACEBACK=1 in the environment it is raised as it came.
     """
     try:
-        stage()
+        with while_heard():
+            stage()
     except Exception as error:
         if traceback_is_wanted():
             raise

@@ -1,4 +1,7 @@
-"""What DVC stored under a digest: the files of a directory, and where their bytes lie."""
+"""What DVC stored under a digest: the files of a directory, and where their bytes lie.
+
+Its cache and its remote are where DVC's settings say. Only this file imports dvc.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,15 @@ import json
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from dvc.config import NoRemoteError
+from dvc.exceptions import NotDvcRepoError
+from dvc.repo import Repo
 from ruamel.yaml import YAML
 
-CACHE = Path(".dvc/cache/files/md5")
 LOCK = Path("dvc.lock")
 
 
@@ -26,7 +32,7 @@ class StoredFile:
     def place(self, directory: str) -> Path | None:
         """Where its bytes lie: the cache, or the working tree if they are the same there."""
         for path in (_cached(self.md5), Path(directory) / self.name):
-            if path.is_file() and md5(path) == self.md5:
+            if path is not None and path.is_file() and md5(path) == self.md5:
                 return path
         return None
 
@@ -34,14 +40,14 @@ class StoredFile:
 def files(directory: str, digest: str) -> list[StoredFile]:
     """Files of a directory by its digest, "....dir", from the listing that DVC keeps of it.
 
-    Raises ValueError where this cache has no such listing.
+    Raises ValueError where neither the cache nor the remote has such a listing.
     """
-    listing = _cached(digest)
-    if not listing.is_file():
+    path = _cached(digest)
+    content = path.read_bytes() if path is not None and path.is_file() else _pushed(digest)
+    if content is None:
         raise ValueError(f"{directory}: {digest} is not in the cache; dvc fetch brings it")
-    content = listing.read_bytes()
     if hashlib.md5(content).hexdigest() != digest.removesuffix(".dir"):
-        raise ValueError(f"{listing}: another listing than its name says")
+        raise ValueError(f"{directory}: DVC keeps another listing as {digest} than its name says")
     return [StoredFile(name=one["relpath"], md5=one["md5"]) for one in json.loads(content)]
 
 
@@ -89,8 +95,39 @@ def origins(locked: Mapping[str, Any], path: str) -> Iterator[tuple[str, str]]:
                     yield dep["path"], dep.get("md5", "")
 
 
-def _cached(digest: str) -> Path:
-    return CACHE / digest[:2] / digest[2:]
+def _cached(digest: str) -> Path | None:
+    """Where the cache keeps bytes of that digest, be they there or not; None without DVC."""
+    repo = _repo(Path.cwd())
+    return Path(repo.cache.local.oid_to_path(digest)) if repo else None
+
+
+def _pushed(digest: str) -> bytes | None:
+    """What the remote keeps under a digest; None where it keeps nothing, or there is none.
+
+    Raises ValueError where it cannot be asked.
+    """
+    repo = _repo(Path.cwd())
+    try:
+        remote = repo.cloud.get_remote_odb() if repo else None
+        if remote is None or not remote.exists(digest):
+            return None
+        return bytes(remote.fs.cat_file(remote.oid_to_path(digest)))
+    except NoRemoteError:
+        return None
+    except Exception as error:  # of whatever library speaks to it
+        why = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(
+            f"{digest} is not in the cache, and DVC's remote cannot be asked: {why}"
+        ) from error
+
+
+@cache
+def _repo(directory: Path) -> Repo | None:
+    """The project of DVC that a directory is in."""
+    try:
+        return Repo(str(directory))
+    except NotDvcRepoError:
+        return None
 
 
 def md5(path: Path) -> str:

@@ -18,23 +18,21 @@ from mlflow.entities import Metric, Param
 from mlflow.exceptions import MlflowException
 from PIL import Image
 
-from pipelines import digests
-
-ROOT = Path(__file__).parents[1]
-EXPERIMENT = "ojala"
-
-
-def uri() -> str:
-    """The tracking server of MLFLOW_TRACKING_URI, or a database at the root of the project."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{ROOT / 'mlflow.db'}"
+from pipelines import digests, store
+from pipelines.store import EXPERIMENT
 
 
 def client() -> mlflow.MlflowClient:
-    """A client of the tracking server and its registry."""
+    """A client of the tracking server and its registry.
+
+    Raises ValueError where the server is away, or the database locked.
+    """
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # files are few
-    mlflow.set_tracking_uri(uri())
+    address = store.uri()
+    store.check(address)
+    mlflow.set_tracking_uri(store.patient(address))
     return mlflow.MlflowClient()
 
 
@@ -44,9 +42,8 @@ def experiment() -> str:
     found = server.get_experiment_by_name(EXPERIMENT)
     if found is not None:
         return str(found.experiment_id)
-    database = uri().removeprefix("sqlite:///")
-    beside = Path(database).resolve().parent / "mlartifacts"
-    location = beside.as_uri() if database != uri() else None
+    database = store.database(store.uri())
+    location = database and (database.resolve().parent / store.ARTIFACTS).as_uri()
     return str(server.create_experiment(EXPERIMENT, artifact_location=location))
 
 

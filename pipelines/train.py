@@ -23,6 +23,7 @@ def train() -> None:
     config = params.section("train", TrainConfig, source)
     parameters = params.read() | {"train": params.read(source)["train"]}
     machines = params.section("cluster", cluster.ClusterConfig)
+    cluster.check_head()  # before there is a run
     data = digests.data_digests([str(paths.WEIGHTS), str(paths.JPAS)])
     name = f"train-{digests.inputs_digest(data, asdict(config))[:16]}"
     goes_on = cluster.is_cut_off(machines, name)

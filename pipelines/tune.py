@@ -21,7 +21,7 @@ from ojala.figures.style import save
 from ojala.train import TrainConfig
 from ojala.writing import written_whole
 from pipelines import digests, learning, params, paths, search, space, stage, tracking
-from pipelines.cluster import ClusterConfig
+from pipelines.cluster import ClusterConfig, check_head
 from pipelines.judge import Judge
 from pipelines.search import OBJECTIVE, Trial
 from pipelines.space import Point, SearchConfig
@@ -42,11 +42,12 @@ def tune() -> None:
     machines = params.section("cluster", ClusterConfig)
     ranges = config.space.ranges()
     space.check(base, ranges)
+    check_head()  # before there is a run
     for path in (BEST, TRIALS, PARALLEL, PARETO):
         path.unlink(missing_ok=True)
     data = digests.data_digests([str(paths.WEIGHTS), str(paths.JPAS), str(paths.CROSSMATCH)])
     inputs = {"train": asdict(base), "tune": asdict(config)}
-    name = f"tune-{digests.inputs_digest(data, inputs)[:16]}"
+    name = f"tune-{digests.inputs_digest(data, inputs, 'tune')[:16]}"
     goes_on = search.is_cut_off(machines, name)
     with search_run(name, params.read(), data, goes_on=goes_on) as runs:
         trials = _searched(config, base, machines, name, runs)

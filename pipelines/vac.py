@@ -63,7 +63,7 @@ def _keys(rejects: pa.Table) -> pa.Table:
     columns = {name: column(rejects, name) for name in ("ra", "dec")}
     keys = [source.split("-") for source in rejects["source_id"].to_pylist()]
     if all(len(parts) == 2 for parts in keys):  # released photometry has no keys
-        tile_id, number = np.array(keys, dtype=np.int32).reshape(-1, 2).T
+        tile_id, number = np.array(keys, dtype=np.int64).reshape(-1, 2).T
         columns |= {"tile_id": tile_id, "number": number}
     return as_table(columns, jpas_schema())
 

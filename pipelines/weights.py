@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from ojala import figures
 from ojala.crossmatch import CrossmatchConfig
+from ojala.figures import training_set
+from ojala.figures.style import save
 from ojala.noise_comparison import COMPARED, KEYED, distances, error_sets
 from ojala.sampling import COLUMNS, WeightsConfig, training_table
 from ojala.shards import columns_of, read_table
@@ -24,12 +25,12 @@ def weights() -> None:
     noisy = columns_of(read_table(paths.NOISE, KEYED))
     jpas = columns_of(read_table(paths.JPAS, COMPARED))
     sets = error_sets(matched, noisy, jpas, np.random.default_rng(0))
-    figures.save(figures.noise(sets), paths.FIGURES / "noise.png")
+    save(training_set.noise(sets), paths.FIGURES / "noise.png")
     columns = columns_of(read_table(paths.WEIGHTS, [*COLUMNS, "weight", "split"]))
     train = columns["split"] == "train"
     columns = {name: values[train] for name, values in columns.items()}
-    figure = figures.sampling(columns, columns.pop("weight"))
-    figures.save(figure, paths.FIGURES / "sampling.png")
+    figure = training_set.sampling(columns, columns.pop("weight"))
+    save(figure, paths.FIGURES / "sampling.png")
     stage.report("weights", counts | {"noise: rms difference to J-PAS": distances(sets)})
 
 

@@ -1,4 +1,6 @@
-"""How the service refuses: always {"error": one sentence}, and one line in the log.
+"""What goes before BentoML: bodies are read and unpacked, refusals are told in one shape.
+
+A refusal is always {"error": one sentence}, and one line in the log.
 
 BentoML has three shapes for it, one of them an object in a list, and logs a traceback for each
 request that cannot be read.
@@ -13,8 +15,11 @@ from typing import Any
 
 from bentoml.exceptions import InvalidArgument
 from pydantic import ValidationError
-from starlette.responses import JSONResponse
+from starlette.responses import HTMLResponse, JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serving import bodies
+from serving.page import PAGE
 
 log = logging.getLogger("bentoml.ojala")
 
@@ -22,7 +27,7 @@ FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
 class Refusals:
-    """The service with refusals of one shape, and with GET /health beside POST /health."""
+    """The service with refusals of one shape, its own page, and GET /health beside POST /health."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -34,8 +39,17 @@ class Refusals:
         if content_type := _form(scope):
             told = f"Content-Type is {content_type}, expected application/json"
             return await _refusal(scope, 415, told)(scope, receive, send)
+        if scope["method"] in ("GET", "HEAD") and scope["path"] == "/":  # BentoML's calls others
+            return await HTMLResponse(PAGE)(scope, receive, send)
         if (scope["method"], scope["path"]) == ("GET", "/health"):
             scope = {**scope, "method": "POST"}
+        try:
+            scope, receive = await bodies.unpacked(scope, receive)
+        except bodies.RefusedBody as refused:
+            return await _refused_body(scope, receive, send, refused)
+        await self._answered(scope, receive, send)
+
+    async def _answered(self, scope: Scope, receive: Receive, send: Send) -> None:
         status, body = 0, b""
 
         async def told_anew(message: Message) -> None:
@@ -49,6 +63,20 @@ class Refusals:
                 await _refusal(scope, status, sentence(body))(scope, receive, send)
 
         await self.app(scope, receive, told_anew)
+
+
+async def _refused_body(
+    scope: Scope, receive: Receive, send: Send, refused: bodies.RefusedBody
+) -> None:
+    """Refuse at once, hear out who is still sending, and let the connection go."""
+    answer = _refusal(scope, refused.status, str(refused))
+    start = {"type": "http.response.start", "status": refused.status}
+    headers = [*answer.raw_headers, (b"connection", b"close")]
+    await send(start | {"headers": headers})
+    await send({"type": "http.response.body", "body": bytes(answer.body), "more_body": True})
+    if not refused.ended:
+        await bodies.heard_out(receive)
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def _form(scope: Scope) -> str | None:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from ojala import bundle
 from ojala.heads import check_base
+from pipelines import store
 from serving import heads
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
-ROOT = Path(__file__).parents[1]
 MODEL = "ojala"
 HEAD_PREFIX = f"{MODEL}-head-"
 ALIASES = ("champion", "candidate")
@@ -61,11 +61,12 @@ def _registered(aliases: Sequence[str]) -> Served:
     import mlflow
     from mlflow.exceptions import MlflowException
 
-    registry = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{ROOT / 'mlflow.db'}"
-    database = Path(registry.removeprefix("sqlite:///"))
-    if registry.startswith("sqlite:///") and not database.exists():
+    registry = store.uri()
+    database = store.database(registry)
+    if database is not None and not database.exists():
         raise ValueError(UNREGISTERED)  # before MLflow makes an empty one
-    mlflow.set_tracking_uri(registry)
+    store.check(registry)
+    mlflow.set_tracking_uri(store.patient(registry))
     try:
         version = _version(aliases)
         path = mlflow.artifacts.download_artifacts(f"models:/{MODEL}/{version.version}")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import bentoml
 import numpy as np
 from bentoml.exceptions import InvalidArgument
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from ojala.head import READY
 from ojala.predict import Predictor
@@ -21,6 +21,23 @@ from serving.schemas import MAX_SOURCES, Head, Health, Model, Predictions, Query
 sources_predicted = bentoml.metrics.Counter(
     "ojala_sources", "Sources predicted, by the class that they were given", ["spectype", "version"]
 )
+
+
+MAX_QUERIES = 1000
+"""Queries of one request: far more than there are tokens and heads."""
+
+
+def _each_once(queries: list[str]) -> list[str]:
+    """Queries of which none is asked for twice."""
+    if len(set(queries)) < len(queries):
+        twice = next(name for n, name in enumerate(queries) if name in queries[:n])
+        raise ValueError(f"{twice!r} is asked for twice")
+    return queries
+
+
+Queries = Annotated[
+    list[Query], Field(min_length=1, max_length=MAX_QUERIES), AfterValidator(_each_once)
+]
 
 
 @refusing_alike
@@ -51,11 +68,11 @@ class OjalaService:
     def predict(
         self,
         sources: Annotated[list[Source], Field(min_length=1, max_length=MAX_SOURCES)],
-        queries: Annotated[list[Query], Field(min_length=1)] | None = None,
+        queries: Queries | None = None,
     ) -> Predictions:
         """What the model says of each source: the values of the queries and their 1 sigma.
 
-        queries: tokens and names of heads, by default the 15 quantities and every head
+        queries: tokens and names of heads, each once; by default the 15 quantities and every head
         """
         try:
             asked_about = _columns(sources)
@@ -72,7 +89,7 @@ class OjalaService:
         )
 
     @bentoml.api
-    def health(self) -> Health:
+    async def health(self) -> Health:  # async: it does not wait for the thread that predicts
         """The model that this service answers with, and the state of every head."""
         return Health(**self.model.model_dump(), heads=self.heads)
 

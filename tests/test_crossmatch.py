@@ -12,7 +12,7 @@ from ojala.crossmatch import (
     match,
     within,
 )
-from ojala.shards import as_table, column, jpas_schema, mocks_schema, read_table
+from ojala.shards import as_table, column, columns_of, jpas_schema, mocks_schema, read_table
 
 ARCSEC = 1 / 3600
 
@@ -155,3 +155,18 @@ def test_a_planted_leak_is_named(matched):
 def test_unphysical_parameters_are_refused(wrong):
     with pytest.raises(ValueError, match=f"crossmatch.{next(iter(wrong))}"):
         CrossmatchConfig(**wrong)
+
+
+def test_what_has_no_position_matches_nothing_and_leaves_training(tmp_path):
+    mocks, jpas = ({k: v.copy() for k, v in columns_of(table).items()} for table in sky())
+    mocks["ra"][3], mocks["dec"][5], jpas["dec"][7] = np.nan, 95.0, np.nan
+    for name, columns, schema in (("m", mocks, mocks_schema()), ("j", jpas, jpas_schema())):
+        pq.write_table(as_table(columns, schema), tmp_path / name)
+    counts = crossmatch(tmp_path / "m", tmp_path / "j", tmp_path / "sets", CrossmatchConfig())
+    assert (counts["matched"], counts["without_position"]) == (97, 2)
+    excluded = column(read_table(tmp_path / "sets" / "excluded.parquet"), "targetid").tolist()
+    assert {3, 5} <= set(excluded) and 7 not in excluded
+    mocks["ra"][:] = np.nan
+    pq.write_table(as_table(mocks, mocks_schema()), tmp_path / "m")
+    with pytest.raises(ValueError, match="m: no source has a position in columns ra and dec"):
+        crossmatch(tmp_path / "m", tmp_path / "j", tmp_path / "more", CrossmatchConfig())

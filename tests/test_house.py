@@ -2,18 +2,21 @@
 
 import ast
 import re
+import shutil
 import subprocess
+import sys
 import tomllib
 from dataclasses import fields, is_dataclass
 from importlib.metadata import packages_distributions
+from io import StringIO
 from pathlib import Path
 from typing import get_args, get_type_hints
 
 import pytest
 from ruamel.yaml import YAML
-from test_imports import imported
 
-from pipelines import params
+from pipelines import params, stage_code
+from pipelines.stage_code import imported
 
 ROOT = Path(__file__).parents[1]
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 450, 60
@@ -100,65 +103,51 @@ def test_parameters_are_valid(name):
     params.check(ROOT / name)
 
 
-def imports_of(path):
-    """Files of this project that a file imports at any place."""
-    for name in imported(path):
-        module = ROOT / (name.replace(".", "/") + ".py")
-        if module.is_file():
-            yield module
-
-
-def closure(path):
-    """All files of this project behind a file."""
-    found, left = set(), [path]
-    while left:
-        module = left.pop()
-        if module not in found:
-            found.add(module)
-            left += imports_of(module)
-    return found
-
-
-def tables_read_by(path):
-    """Tables of ojala/data that a file names."""
-    found = {ROOT / "ojala/data" / name for name in re.findall(r'"(\w+\.ecsv)"', path.read_text())}
-    return {table for table in found if table.exists()}
-
-
-# What carries a stage without entering what it computes.
-CARRIERS = {
-    ROOT / name
-    for name in (
-        "ojala/faults.py",
-        "ojala/writing.py",
-        "pipelines/cluster.py",
-        "pipelines/digests.py",
-        "pipelines/params.py",
-        "pipelines/paths.py",
-        "pipelines/head_states.py",
-        "pipelines/registration.py",
-        "pipelines/registry.py",
-        "pipelines/stage.py",
-        "pipelines/tracking.py",
-        "pipelines/trials.py",
-    )
-}
 CARRIER_SECTIONS = {"cluster"}
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_depends_on_all_the_code_behind_it(stage):
-    code = ROOT / "pipelines" / f"{stage}.py"
     assert STAGES[stage]["cmd"] == f"python -m pipelines.{stage}"
-    declared = [ROOT / dep for dep in STAGES[stage]["deps"]]
-    behind = closure(code) - CARRIERS
-    behind |= {table for module in behind for table in tables_read_by(module)}
+    declared = [Path(dep) for dep in STAGES[stage]["deps"]]
     missing = [
-        str(path.relative_to(ROOT))
-        for path in sorted(behind)
-        if not any(path == dep or dep in path.parents for dep in declared)
+        name
+        for name in stage_code.behind(stage)
+        if not any(Path(name) == dep or dep in Path(name).parents for dep in declared)
     ]
-    assert not missing, f"dvc.yaml: {stage} does not depend on {missing}"
+    assert not missing, f"dvc.yaml: {stage} lacks {missing}: python -m pipelines.stage_code"
+
+
+@pytest.mark.parametrize("name", stage_code.STAGE_FILES)
+def test_the_lists_of_code_are_what_the_tool_writes(name):
+    text, written = (ROOT / name).read_text(), StringIO()
+    yaml, content = stage_code.written(text)
+    yaml.dump(content, written)
+    assert written.getvalue() == text, "python -m pipelines.stage_code"
+
+
+def test_a_stage_that_draws_depends_on_its_figures_and_a_training_on_none():
+    assert "ojala/figures/training_set.py" in stage_code.behind("weights")
+    assert "ojala/figures/__init__.py" in stage_code.behind("weights")
+    assert not [name for name in stage_code.behind("train") if "figures" in name]
+    assert {"ojala/train.py", "ojala/loss.py", "ojala/data/bands.ecsv"} <= set(
+        stage_code.behind("train")
+    )
+
+
+def test_a_package_that_only_passes_a_name_on_is_followed(tmp_path, monkeypatch):
+    (tmp_path / "pipelines").mkdir()
+    (tmp_path / "ojala" / "rooms").mkdir(parents=True)
+    (tmp_path / "pipelines" / "odd.py").write_text("def odd():\n    from ojala import rooms\n")
+    (tmp_path / "ojala" / "rooms" / "__init__.py").write_text("from ojala.rooms.door import open\n")
+    (tmp_path / "ojala" / "rooms" / "door.py").write_text("import ojala.key\n")
+    (tmp_path / "ojala" / "key.py").write_text("")
+    (tmp_path / "ojala" / "other.py").write_text("")
+    monkeypatch.setattr(stage_code, "ROOT", tmp_path)
+    found = stage_code.behind("odd")
+    stage_code.behind.cache_clear()
+    rooms = ["ojala/rooms/__init__.py", "ojala/rooms/door.py"]
+    assert list(found) == ["ojala/key.py", *rooms, "pipelines/odd.py"]
 
 
 # Their commands are safe to run again: register looks into MLflow, tune is asked for by name.
@@ -215,6 +204,50 @@ def test_what_the_library_imports_is_declared():
     assert needed - {"ojala"} <= declared
 
 
+SHAPE = re.compile(r"\((?:[\w*+/ .-]+,)+[^()]*\)|any shape|same shape")
+
+
+SHAPELESS = {
+    *("ojala/calibration.py", "ojala/gate_measures.py", "ojala/predict.py", "ojala/shards.py"),
+    *("ojala/surveys/cells.py", "ojala/surveys/hdus.py"),
+}
+"""Files some of whose docstrings do not say the shapes yet."""
+
+
+def shapeless(path):
+    """Public functions of a file that take arrays and do not say of which shape."""
+    tree = ast.parse(path.read_text())
+    kinds = {"NDArray", "Tensor", "ndarray", "ArrayLike"}
+    kinds |= {
+        node.targets[0].id
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and re.match("NDArray|Tensor", ast.unparse(node.value))
+    }
+    owners = [tree, *(node for node in tree.body if isinstance(node, ast.ClassDef))]
+    for node in (node for owner in owners for node in owner.body):
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+            given = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+            words = {
+                word
+                for each in given
+                if each.annotation
+                for word in re.findall(r"\w+", ast.unparse(each.annotation))
+            }
+            if words & kinds and not SHAPE.search(ast.get_docstring(node) or ""):
+                yield node.name
+
+
+def test_what_takes_arrays_says_their_shapes():
+    wanting = {
+        str(path.relative_to(ROOT)): names
+        for path in sorted((ROOT / "ojala").rglob("*.py"))
+        if (names := list(shapeless(path)))
+    }
+    assert wanting.keys() <= SHAPELESS, 'say "(num_sources,)" or the like'
+
+
 def test_an_editable_install_is_found_from_the_directory_above_a_clone():
     tools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
     assert tools["distutils"]["editable_wheel"]["mode"] == "compat", (
@@ -237,6 +270,38 @@ def test_no_traces_of_a_machine():
             continue
         wrong += [f"{path}: {match.group()}" for match in traces.finditer(text)]
     assert not wrong
+
+
+def products():
+    """Directories at the root that git ignores: what runs leave there."""
+    lines = (ROOT / ".gitignore").read_text().splitlines()
+    rooted = [line.strip("/*") for line in lines if line.startswith("/") and "/" in line[1:]]
+    return sorted({name for name in rooted if "/" not in name and name not in ("build", "dist")})
+
+
+def test_products_have_the_name_of_no_package():
+    """Ruff takes a directory at the root for a package of the project."""
+    assert {".ojala", "data", "models", "mlartifacts"} <= set(products())
+    known = set(packages_distributions()) - {"ojala", "pipelines", "serving"}
+    assert not set(products()) & (known | set(sys.stdlib_module_names))
+
+
+def test_what_a_run_leaves_does_not_change_what_lint_says(tmp_path):
+    for name in ("ojala", "pipelines", "serving", "search", "tests", "pyproject.toml"):
+        source = ROOT / name
+        copy = shutil.copytree if source.is_dir() else shutil.copy
+        copy(source, tmp_path / name)
+    for storage in {params.read(ROOT / name)["cluster"]["storage"] for name in PARAMETER_FILES}:
+        (tmp_path / storage / "train-0123456789abcdef").mkdir(parents=True, exist_ok=True)
+    for name in products():
+        (tmp_path / name / "of_a_run").mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "ruff", "check", "--no-cache", "."],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
 
 
 def test_no_large_files_in_git():

@@ -168,12 +168,12 @@ def faulty(fault, path):
         ("no id", "csv", "no column targetid, and no columns tile_id and number"),
         ("half a key", "csv", "no column targetid, and no columns tile_id and number"),
         ("float id", "fits", "column TARGETID is not a column of whole numbers"),
-        ("id missing", "csv", "column TARGETID, row 1: a source without a name"),
+        ("id missing", "csv", "column TARGETID, row 2: a source without a name"),
         ("all NaN", "csv", "column MASS holds no finite value"),
         ("all NaN", "parquet", "column MASS holds no finite value"),
         ("no quantity", "csv", "no column MASS, it has TARGETID, MBH, MASS_ERR"),
         ("no quantity", "parquet", "no column MASS"),
-        ("text", "csv", "column MASS, row 0: 'a' is not a number"),
+        ("text", "csv", "column MASS, row 1: 'a' is not a number"),
         ("several", "fits", "column MASS holds several values in a row"),
         ("no match", "csv", "none of its 3 labelled sources is in"),
         ("twice", "csv", f"targetid {FIRST + 1} is labelled twice"),
@@ -193,8 +193,8 @@ def test_what_is_not_a_table_is_said(photometry, tmp_path):
     (tmp_path / "empty.csv").write_text("")
     for name, said in (
         ("labels.fits", "not a readable table"),
-        ("labels.parquet", "not a readable Parquet file"),
-        ("labels.txt", r"expected a name that ends in one of \.csv"),
+        ("labels.parquet", "not a readable table"),
+        ("labels.txt", r"expected a name that ends in one of \.parquet"),
         ("empty.csv", "the file is empty"),
         ("none.csv", "no such table of labels"),
     ):

@@ -1,4 +1,4 @@
-"""What a target says when it cannot do its work."""
+"""Targets in any directory, moved or copied; what one says when it cannot do its work."""
 
 import os
 import shutil
@@ -12,7 +12,102 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+PROGRAMS = ("python", "dvc", "ruff", "hadolint", "mypy", "mlflow", "ojala")
+TELLS = """#!/bin/sh
+printf '%s' "${0##*/}"; for one in "$@"; do printf ' <%s>' "$one"; done; echo
+echo "home <$BENTOML_HOME>"
+"""
+
+
+@pytest.fixture
+def installed(tmp_path):
+    """A project whose directory has blanks and whose programs tell what they were given."""
+    place = tmp_path / "a clone  of mine" / "it's"
+    programs = place / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    shutil.copy(ROOT / "Makefile", place)
+    for folder in ("requirements", "benchmarks/peers"):
+        (place / folder).mkdir(parents=True)
+    for name in ("pyproject.toml", "requirements/relocatable.py", "mlflow.db"):
+        (place / name).touch()
+        os.utime(place / name, (0, 0))
+    for name in PROGRAMS:
+        (programs / name).write_text(TELLS)
+        (programs / name).chmod(0o755)
+    for name in (".locked", ".installed"):
+        (place / ".venv" / name).touch()
+    return place
+
+
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [
+        ("repro", ["python <-m> <pipelines.store>", "dvc <repro>"]),
+        ("tune", ["python <-m> <pipelines.store>", "dvc <repro> <search/dvc.yaml>"]),
+        ("serve", ["python <-m> <serving>"]),
+        ("type", ["mypy <ojala> <serving> <pipelines>"]),
+        ("lint", ["ruff <check> <.>", "hadolint <Dockerfile>"]),
+        ("docs-figures", ["ojala <sky-figures> <data/simulated> <--out> <docs/figures>"]),
+        (
+            "ui",
+            [
+                "python <-m> <pipelines.store>",
+                "mlflow <ui> <--backend-store-uri> <sqlite:///{place}/mlflow.db> <--port> <5907>",
+            ],
+        ),
+    ],
+)
+def test_a_directory_may_have_blanks(installed, target, told):
+    own = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
+    own.pop("BENTOML_HOME", None)
+    done = subprocess.run(
+        ["make", "--silent", target, "PORT=5907"],
+        cwd=installed,
+        env=own,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    for line in told:
+        assert line.format(place=installed) in lines
+    assert f"home <{installed}/.ojala/bentoml>" in lines
+
+
+def test_an_environment_that_was_copied_runs_itself_and_not_the_original(tmp_path):
+    was, now = tmp_path / "was", tmp_path / "a copy"
+    environment = was / ".venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True)
+    (packages,) = environment.glob("lib/python*/site-packages")
+    packages.joinpath("__editable__.ojala.pth").write_text(f"{was}\n/elsewhere\n")
+    (was / "who.py").write_text("import pathlib\nprint(pathlib.Path(__file__).parent)\n")
+    own = f"{environment}/bin/python"
+    beginnings = {
+        "usual": f"#!{own}\n",
+        "long": f"#!/bin/sh\n'''exec' \"{own}\" \"$0\" \"$@\"\n' '''\n",
+    }
+    for name, beginning in beginnings.items():
+        path = environment / "bin" / name
+        path.write_text(f"{beginning}import sys, who\nprint(sys.prefix, sys.argv[1:])\n")
+        path.chmod(0o755)
+    (environment / "bin" / "other").write_text("#!/bin/bash\necho other\n")
+    for _ in range(2):  # once more changes nothing
+        subprocess.run([own, str(ROOT / "requirements" / "relocatable.py")], check=True)
+    assert (environment / "bin" / "other").read_text() == "#!/bin/bash\necho other\n"
+    assert "/elsewhere" in packages.joinpath("__editable__.ojala.pth").read_text().splitlines()
+    shutil.copytree(was, now, symlinks=True)
+    activate = '. "$1/bin/activate" && echo "$VIRTUAL_ENV"'
+    for place in (was, now):
+        for name in beginnings:
+            script = [str(place / ".venv" / "bin" / name), "a b"]
+            said = subprocess.check_output(script, text=True, cwd=tmp_path).splitlines()
+            assert said == [str(place), f"{place}/.venv ['a b']"]
+        command = ["bash", "-c", activate, "bash", str(place / ".venv")]
+        assert subprocess.check_output(command, text=True).strip() == f"{place}/.venv"
+
+
 def test_a_ui_without_a_port_is_one_sentence_and_a_failure():
     own = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     with socket.create_server(("127.0.0.1", 0)) as listening:

@@ -8,7 +8,8 @@ from matched_sets import gaussian_redshifts
 from ojala.comparisons import redshift
 from ojala.curves import honesty
 from ojala.datamodel import page
-from ojala.redshift_columns import REDSHIFTS, SUFFIXES, gaussian_summary, named, summary
+from ojala.quantities import REDSHIFTS
+from ojala.redshift_columns import SUFFIXES, gaussian_summary, named, summary
 from ojala.redshift_pdf import RedshiftPdf, gaussian
 from ojala.redshift_scores import SCORES, score_columns
 from ojala.vac import vac_column

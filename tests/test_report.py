@@ -4,8 +4,8 @@ from html.parser import HTMLParser
 import pytest
 from matched_sets import evaluated, surroundings
 
-from ojala.figures import save
 from ojala.figures.album import album
+from ojala.figures.style import save
 from ojala.metrics import NOT_ENOUGH
 from ojala.quantities import CLASSES
 from ojala.report import CAVEATS, SECTIONS, report

@@ -69,14 +69,14 @@ def test_an_empty_table_has_its_columns(tmp_path):
 def test_wrong_tables_are_refused_by_name(tmp_path):
     with pytest.raises(ValueError, match="column 'FLUX'"):
         as_table({"FLUX": np.ones(2)}, mocks_schema())
-    with pytest.raises(ValueError, match="SPECTYPE, row 1: code 3"):
+    with pytest.raises(ValueError, match="SPECTYPE, row 2: code 3"):
         as_table({"SPECTYPE": np.array([0, 3])}, mocks_schema())
     with pytest.raises(ValueError, match="differ in length"):
         as_table({"ra": np.ones(2), "dec": np.ones(3)}, mocks_schema())
     with pytest.raises(ValueError, match="no Parquet shards"):
         read_table(tmp_path)
     (tmp_path / "part-00000.parquet").write_bytes(b"PAR1 truncated")
-    with pytest.raises(ValueError, match=r"part-00000.parquet: not a readable Parquet file"):
+    with pytest.raises(ValueError, match=r"part-00000.parquet: not a readable table"):
         read_table(tmp_path)
     pa.parquet.write_table(pa.table({"ra": [1.0]}), tmp_path / "part-00000.parquet")
     with pytest.raises(ValueError, match=r"part-00000.parquet: column 'dec' is missing"):

@@ -5,11 +5,12 @@ import re
 import warnings
 
 import numpy as np
+import pyarrow as pa
 import pytest
-from astropy import units as u
 from astropy.io import fits
 from astropy.table import Table
 
+from ojala.table_columns import meaning, with_meanings
 from ojala.table_files import read_table_file, write_table_file
 from ojala.units import check_unit, standard_text
 
@@ -27,11 +28,10 @@ UNITS = (
 
 @pytest.fixture
 def table():
-    made = Table({"name": [f"s{i}" for i in range(400)], "MAG_i": np.linspace(18, 22, 400)})
-    for number, unit in enumerate(UNITS):
-        made[f"c{number}"] = np.arange(400.0)
-        made[f"c{number}"].unit = u.Unit(unit, parse_strict="silent")
-    return made
+    columns = {"name": [f"s{i}" for i in range(400)], "MAG_i": np.linspace(18, 22, 400)}
+    columns |= {f"c{number}": np.arange(400.0) for number in range(len(UNITS))}
+    meanings = {f"c{number}": {"unit": unit} for number, unit in enumerate(UNITS)}
+    return with_meanings(pa.table(columns), meanings)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -41,23 +41,21 @@ def test_values_come_back_and_so_do_units_without_a_warning(table, tmp_path, suf
         warnings.simplefilter("error")
         write_table_file(table, path)
         read = read_table_file(path)
-    assert read.colnames == table.colnames
+    assert read.column_names == table.column_names
     assert np.allclose(read["MAG_i"], table["MAG_i"], rtol=1e-6)
     if suffix != "csv":
         for number, unit in enumerate(UNITS):
-            assert str(read[f"c{number}"].unit) == unit
-            if unit != "bananas":
-                assert read[f"c{number}"].unit == u.Unit(unit)
+            assert meaning(read.schema.field(f"c{number}")) == {"unit": unit}
 
 
 def test_a_file_holds_logarithms_as_its_standard_spells_them(table, tmp_path):
     write_table_file(table, tmp_path / "t.fits")
     header = fits.getheader(tmp_path / "t.fits", 1)
     assert not [i for i in range(4, 8) if f"TUNIT{i}" in header]  # astropy would warn of any
-    assert "description: '[dex(cm / s2)]'" in " ".join(header["COMMENT"])
+    assert header["TCOMM6"] == "[dex(cm / s2)]"
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        table.remove_column("c6")  # bananas
+        table = table.drop_columns("c6")  # bananas
         write_table_file(table, tmp_path / "t.fits")
         Table.read(tmp_path / "t.fits")
     write_table_file(table, tmp_path / "t.vot")
@@ -108,9 +106,9 @@ def test_a_broken_file_is_one_sentence_that_names_it(table, tmp_path, suffix, fa
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("MAG_i,MAG_i\n20,21\n", "column MAG_i is there twice"),
-        ("MAG_i,J0500\n20,1\n21\n", "inconsistent"),
-        ("MAG_i,J0500\n20,1,2\n", "inconsistent"),
+        ("MAG_i,MAG_i\n20,21\n", "column 'MAG_i' is there twice"),
+        ("MAG_i,J0500\n20,1\n21\n", "row 2 has 1 cells, the header 2"),
+        ("MAG_i,J0500\n20,1,2\n", "row 1 has 3 cells, the header 2"),
     ],
 )
 def test_a_csv_whose_columns_are_in_doubt_is_refused(tmp_path, text, said):
@@ -122,22 +120,22 @@ def test_a_csv_whose_columns_are_in_doubt_is_refused(tmp_path, text, said):
 def test_a_csv_of_a_spreadsheet_is_read(tmp_path):
     (tmp_path / "t.csv").write_bytes('\ufeffMAG_i,#note\r\n20,"a, b"\r\n,c\r\n'.encode())
     table = read_table_file(tmp_path / "t.csv")
-    assert table.colnames == ["MAG_i", "#note"] and list(table["#note"]) == ["a, b", "c"]
-    assert table["MAG_i"].mask.tolist() == [False, True]
+    assert table.to_pydict() == {"MAG_i": [20, None], "#note": ["a, b", "c"]}
 
 
 def test_an_image_and_an_unknown_suffix_are_said(tmp_path):
     fits.PrimaryHDU(np.zeros((4, 4))).writeto(tmp_path / "t.fits")
-    with pytest.raises(ValueError, match=r"t\.fits: not a readable table \(No table found\)"):
+    with pytest.raises(ValueError, match=r"t\.fits: not a readable table \(no table found"):
         read_table_file(tmp_path / "t.fits")
-    with pytest.raises(ValueError, match=r"t\.txt: expected a name that ends in one of \.csv"):
+    (tmp_path / "t.txt").write_text("1 2 3")
+    with pytest.raises(ValueError, match=r"t\.txt: expected a name that ends in one of \.parquet"):
         read_table_file(tmp_path / "t.txt")
 
 
 def test_dates_and_missing_names_are_written_as_text(tmp_path):
-    made = Table({"when": np.array(["2026-01-01"], "M8[D]"), "name": np.array([None], object)})
+    when = pa.array(np.array(["2026-01-01"], "M8[D]"))
+    made = pa.table({"when": when, "name": pa.array([None], pa.string())})
     for suffix in ("fits", "vot"):
         write_table_file(made, tmp_path / f"t.{suffix}")
         read = read_table_file(tmp_path / f"t.{suffix}")
-        assert str(read["when"][0]) == "2026-01-01" and str(read["name"][0]) in ("", "--")
-    assert made["when"].dtype.kind == "M"
+        assert read.to_pydict() == {"when": ["2026-01-01"], "name": [""]}

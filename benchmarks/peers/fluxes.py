@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.peers import features
+from ojala.constants import AB_ZERO_FLUX
 from ojala.responses import packaged
 from ojala.shards import Columns
-from ojala.synphot import AB_ZERO_FLUX, pivot_wave
+from ojala.synphot import pivot_wave
 
 TOKENS = (*features.NARROW, *features.BROAD)
 

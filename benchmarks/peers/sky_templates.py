@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 
 from benchmarks.peers.fluxes import MICROJANSKY
+from ojala.constants import ANGSTROM_PER_SECOND
 from ojala.cosmology import sphere_area
 from ojala.responses import Response
 from ojala.shards import Columns
 from ojala.sky import galaxies, quasars
-from ojala.synphot import FLUX_UNIT, SPEED_OF_LIGHT, ResponseMatrix, prepare, synthesize
+from ojala.synphot import FLUX_UNIT, ResponseMatrix, prepare, synthesize
 
 Floats = NDArray[np.float64]
 
@@ -141,7 +142,7 @@ def quasar_fluxes(
 
 def _microjansky(flux: Floats, bands: ResponseMatrix) -> Floats:
     """Band fluxes of spectra in FLUX_UNIT, as f_nu in microjansky."""
-    per_hertz = FLUX_UNIT * bands.pivot**2 / SPEED_OF_LIGHT
+    per_hertz = FLUX_UNIT * bands.pivot**2 / ANGSTROM_PER_SECOND
     return np.asarray(synthesize(flux, None, bands).flux_lambda * per_hertz / MICROJANSKY)
 
 

@@ -110,7 +110,10 @@ def density_scatter(
     *,
     size: float = 5.0,
 ) -> Any:
-    """Points coloured by their density relative to the densest place; returns them."""
+    """Points coloured by their density relative to the densest place; returns them.
+
+    x, y: (num_sources,)
+    """
     x, y = x[:MAX_POINTS], y[:MAX_POINTS]
     ranges = (sorted(x_limits), sorted(y_limits))
     counts, x_edges, y_edges = np.histogram2d(x, y, 60, ranges)
@@ -125,7 +128,10 @@ def density_scatter(
 
 
 def median_band(axis: Axes, x: Floats, y: Floats, limits: tuple[float, float]) -> None:
-    """Draw the running median of y and its 16-84 % range."""
+    """Draw the running median of y and its 16-84 % range.
+
+    x, y: (num_sources,)
+    """
     centres, median, low, high = running(x, y, limits)
     axis.plot(centres, median, color="tab:red", lw=1.2, label="median, 16-84 %")
     axis.fill_between(centres, low, high, color="tab:red", alpha=0.15, lw=0)
@@ -134,7 +140,10 @@ def median_band(axis: Axes, x: Floats, y: Floats, limits: tuple[float, float]) -
 def running(
     x: Floats, y: Floats, limits: tuple[float, float], num_bins: int = 12
 ) -> tuple[Floats, Floats, Floats, Floats]:
-    """Centres, median and 16-84 % range of y in equal bins of x that hold enough sources."""
+    """Centres, median and 16-84 % range of y in equal bins of x that hold enough sources.
+
+    x, y: (num_sources,); each answer: (num_filled_bins,), at most num_bins of them
+    """
     edges = np.linspace(*limits, num_bins + 1)
     centres, quantiles = [], []
     for low, high in pairwise(edges):

@@ -37,7 +37,11 @@ def examples(mocks: Columns, seed: int) -> Rows:
 
 
 def nearest(embeddings: Floats, mag_i: Floats, jpas_embeddings: Floats, jpas_mag_i: Floats) -> Rows:
-    """Row of the J-PAS source nearest in embedding, within 0.1 mag of i; -1 where there is none."""
+    """Row of the J-PAS source nearest in embedding, within 0.1 mag of i; -1 where there is none.
+
+    embeddings: (num_sources, width); jpas_embeddings: (num_jpas, width); their i: (num_sources,)
+    and (num_jpas,)
+    """
     found = np.full(len(mag_i), -1, dtype=np.int64)
     for row, magnitude in enumerate(mag_i):
         near = np.flatnonzero(np.abs(jpas_mag_i - magnitude) < MAGNITUDE_WINDOW)
@@ -51,6 +55,7 @@ def counterparts(mocks: Columns, jpas: Columns, jpas_rows: Rows) -> Figure:
     """Fig. 1: mocks (white) and their most similar J-PAS sources (colour), which are other objects.
 
     mocks: the examples; jpas: a table; jpas_rows: row of each example's counterpart in it
+    jpas_rows, and the columns of mocks: (num_examples,)
     """
     figure = Figure(figsize=(13, 8), layout="constrained")
     axes = figure.subplots(EXAMPLES_OF_CLASS, len(CLASSES), sharex=True, squeeze=False)

@@ -27,6 +27,8 @@ def sampling(columns: Columns, weight: NDArray[Any]) -> Figure:
     """The training set as it is and as it is sampled (Appendix B).
 
     columns: those of ``sampling.COLUMNS``; weight: sampling probability of each source.
+
+    weight, and every column: (num_sources,)
     """
     figure = Figure(figsize=(13, 6.2), layout="constrained")
     axes = figure.subplots(2, 4)

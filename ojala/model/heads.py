@@ -50,6 +50,8 @@ class OutputHeads(nn.Module):
         """Answers of each query; float32 whatever the precision before.
 
         A mean in bfloat16 would round redshifts to 0.002.
+
+        answers_BQD: (num_sources, num_queries, width)
         """
         hidden = self.hidden(answers_BQD)
         with torch.autocast(hidden.device.type, enabled=False):

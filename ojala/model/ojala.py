@@ -59,7 +59,11 @@ class Ojala(nn.Module):
         query_ids_BQ: Tensor,
         padding_BC: Tensor | None = None,
     ) -> Answers:
-        """Answers to the queries, scaled units."""
+        """Answers to the queries, scaled units.
+
+        ids_BC, values_BC, padding_BC: (num_sources, num_tokens)
+        query_ids_BQ: (num_sources, num_queries)
+        """
         memory_BCD = self.encode(ids_BC, values_BC, padding_BC)
         return self.answer(memory_BCD, query_ids_BQ, padding_BC)
 
@@ -80,7 +84,10 @@ class Ojala(nn.Module):
     def answer(
         self, memory_BCD: Tensor, query_ids_BQ: Tensor, padding_BC: Tensor | None = None
     ) -> Answers:
-        """Answers from a memory; no query knows of another."""
+        """Answers from a memory; no query knows of another.
+
+        memory_BCD: (num_sources, num_tokens, width); query_ids_BQ: (num_sources, num_queries)
+        """
         queries_BQD = self.embedding.queries(query_ids_BQ)
         padding_BC = self.memory_padding(padding_BC)
         for block in self.decoder:

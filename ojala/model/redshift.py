@@ -13,9 +13,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from ojala.quantities import vocabulary
+from ojala.quantities import REDSHIFTS, vocabulary
 
-REDSHIFTS = ("Z_GAL", "Z_QSO")
 REDSHIFT_IDS = tuple(vocabulary().index(token) + 1 for token in REDSHIFTS)
 
 LOWEST = -0.01

@@ -132,7 +132,10 @@ def surface_flux(teff: Array, logg: Array, feh: Array, alphafe: Array) -> NDArra
 
 
 def shares(teff: Array, feh: Array) -> dict[str, Array]:
-    """How much of each grid a star takes; they add up to one."""
+    """How much of each grid a star takes; they add up to one.
+
+    teff (K), feh (dex), and each share: (num_stars,)
+    """
     cool = 1 - _ramp(teff, *COOL)
     hot = _ramp(teff, *HOT)
     rich = (1 - cool) * (1 - hot) * _ramp(feh, *POOR)
@@ -141,7 +144,10 @@ def shares(teff: Array, feh: Array) -> dict[str, Array]:
 
 
 def salaris(alphafe: Array) -> Array:
-    """[M/H] - [Fe/H] = log10(0.638 x 10^[alpha/Fe] + 0.362) (Salaris et al. 1993)."""
+    """[M/H] - [Fe/H] = log10(0.638 x 10^[alpha/Fe] + 0.362) (Salaris et al. 1993).
+
+    alphafe, and the answer: any shape, dex
+    """
     return np.asarray(np.log10(0.638 * 10**alphafe + 0.362))
 
 

@@ -58,6 +58,8 @@ def star_formation_rate(
 
     Low-mass galaxies burst: their scatter grows from 0.22 to 0.3 dex, and a few in a hundred lie
     in an exponential tail that ends with extreme emission-line galaxies.
+
+    quiescent, z, logm (dex of Msun): (num_sources,)
     """
     n = len(z)
     scatter = 0.22 + 0.08 / (1 + np.exp((logm - 9.0) / 0.3))
@@ -77,7 +79,10 @@ def gas_metallicity(rng: np.random.Generator, logm: Floats, logsfr: Floats) -> F
 
 
 def halpha_attenuation(logm: ArrayLike) -> Floats:
-    """Mean attenuation at H-alpha, mag (Garn & Best 2010, Eq. 6); holds to z about 1.5."""
+    """Mean attenuation at H-alpha, mag (Garn & Best 2010, Eq. 6); holds to z about 1.5.
+
+    logm, and the answer: any shape
+    """
     x = np.clip(np.asarray(logm, dtype=np.float64) - 10.0, -2.5, 1.5)
     return np.clip(0.91 + 0.77 * x + 0.11 * x**2 - 0.09 * x**3, 0.05, None)
 
@@ -97,7 +102,10 @@ def half_light_radius(
 
 
 def sersic_index(rng: np.random.Generator, quiescent: Flags, logm: Floats) -> Floats:
-    """Sersic index: about 1 for late types, rising with mass, about 4 for massive early ones."""
+    """Sersic index: about 1 for late types, rising with mass, about 4 for massive early ones.
+
+    quiescent, logm (dex of Msun): (num_sources,)
+    """
     late = 1.1 + 0.5 * np.clip(logm - 10.3, 0.0, None)
     early = 3.6 + 1.2 * np.clip(logm - 10.8, -1.5, 0.8)
     index = np.where(quiescent, early, late) * 10 ** (0.13 * rng.standard_normal(len(logm)))
@@ -115,13 +123,18 @@ def abundance_enhancement(rng: np.random.Generator, quiescent: Flags, vdisp: Flo
     """Excess of CN, Mg, Na over solar mixture: 0 at 100 km/s, 1 at 250 (Conroy et al. 2014).
 
     Half as much in star-forming galaxies, whose younger stars dilute it.
+
+    quiescent, vdisp (km/s): (num_sources,)
     """
     relation = 2.5 * np.log10(vdisp / 100.0) * np.where(quiescent, 1.0, 0.5)
     return np.clip(relation + 0.2 * rng.standard_normal(len(vdisp)), 0.0, 1.6)
 
 
 def gas_dispersion(rng: np.random.Generator, logm: Floats) -> Floats:
-    """Width of the narrow lines, km/s: rotation at random inclination, at least turbulence."""
+    """Width of the narrow lines, km/s: rotation at random inclination, at least turbulence.
+
+    logm: dex of Msun, (num_sources,)
+    """
     rotation = 10 ** (2.14 + 0.29 * (logm - 10.0))
     inclined = np.sqrt(1 - rng.random(len(logm)) ** 2)
     return np.clip(np.hypot(0.5 * rotation * inclined, 25.0), 25.0, 350.0)

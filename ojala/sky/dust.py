@@ -35,6 +35,8 @@ def attenuation_curve(wave: ArrayLike, slope: ArrayLike = 0.0) -> NDArray[np.flo
 
     Steeper curves (negative slopes) have stronger bumps: Kriek & Conroy (2013), Eqs. 1 and 3,
     bump E_b = 0.85 - 1.9 slope in units of k. ``wave`` and ``slope`` broadcast.
+
+    wave: Angstrom; any shapes, (num_sources, num_wave) with one slope a source say
     """
     wave = np.asarray(wave, dtype=np.float64)
     slope = np.asarray(slope, dtype=np.float64)
@@ -47,6 +49,8 @@ def transmission(wave: ArrayLike, ebv: ArrayLike, slope: ArrayLike = 0.0) -> NDA
     """Share of the light that gets through: 10^(-0.4 E(B-V) k(wave)).
 
     ebv: E(B-V) of the continuum, mag; all arguments broadcast.
+
+    wave: Angstrom; any shapes, (num_sources, num_wave) with one ebv a source say
     """
     return np.asarray(10 ** (-0.4 * np.asarray(ebv) * attenuation_curve(wave, slope)))
 
@@ -56,6 +60,8 @@ def cardelli(wave: ArrayLike) -> NDArray[np.float64]:
 
     Cardelli, Clayton & Mathis (1989), Eqs. 2-4: infrared and optical, 3030 Angstrom and longer;
     below, the optical form is continued by the ultraviolet one without its far-UV rise.
+
+    wave: Angstrom, any shape
     """
     x = 1e4 / np.asarray(wave, dtype=np.float64)
     y = np.clip(x, 1.1, 3.3) - 1.82

@@ -51,6 +51,7 @@ def star_forming(
     ionization: dex by which the ionisation parameter exceeds that of local galaxies of the same
     metallicity; it raises high-ionisation lines and lowers the others
     nitrogen: dex by which N/O exceeds that of local galaxies of the same metallicity
+    All three, and each ratio to H-beta: (num_sources,).
     """
     u = np.asarray(ionization, dtype=np.float64)
     x = np.clip(np.asarray(metallicity, dtype=np.float64), 7.4, 8.95) - SOLAR_OH
@@ -80,6 +81,8 @@ def active(hardness: ArrayLike, offset: ArrayLike, metallicity: ArrayLike) -> Ra
 
     offset: dex of scatter in ionisation; metallicity: 12 + log(O/H), which sets [N II].
     Loci after Kewley et al. (2006), Figs. 4 and 5.
+
+    All three, and each ratio to H-beta: (num_sources,).
     """
     h = np.asarray(hardness, dtype=np.float64)
     d = np.asarray(offset, dtype=np.float64)

@@ -19,6 +19,8 @@ Arms = dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]
 """flux and ivar of each arm, 1e-17 erg/s/cm2/A, (num_sources, num_wave of the arm)."""
 
 FIBRE_RADIUS = 0.75
+"""Arcsec, of DESI's fibres."""
+
 SEEING, SEEING_SCATTER = 1.1, 0.15
 """FWHM of the exposures, arcsec (DESI 2022, AJ 164, 207), and its relative scatter."""
 
@@ -56,7 +58,10 @@ class Fibres:
     exposure_time: Floats
 
     def rows(self, chosen: NDArray[np.int64]) -> Fibres:
-        """The fibres of some of the sources."""
+        """The fibres of some of the sources.
+
+        chosen: (num_chosen,)
+        """
         return Fibres(
             arms={arm: (flux[chosen], ivar[chosen]) for arm, (flux, ivar) in self.arms.items()},
             scale=self.scale[chosen],

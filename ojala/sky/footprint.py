@@ -15,17 +15,16 @@ from astropy.coordinates import SkyCoord
 from astropy_healpix import HEALPix
 from numpy.typing import NDArray
 
+from ojala.surveys.legacy import in_north
+from ojala.surveys.pixels import NSIDE
+
 Floats = NDArray[np.float64]
 
-NSIDE = 64
 TILE_NSIDE = 128
 """A J-PAS tile is a quarter of a cell, 0.21 square degrees: one detector of its camera."""
 
 CENTRE = (200.0, 32.0)
 """Right ascension and declination (degrees) of the cells that both surveys see."""
-
-NORTHERN = 32.375
-"""Declination (degrees) above which, in the northern Galactic cap, BASS and MzLS observed."""
 
 CELLS = HEALPix(nside=NSIDE, order="nested")
 
@@ -82,7 +81,10 @@ def places(rng: np.random.Generator, num_sources: int, healpix: int) -> tuple[Fl
 
 
 def tile_of(ra: Floats, dec: Floats) -> NDArray[np.int64]:
-    """The J-PAS tile of positions in degrees."""
+    """The J-PAS tile of positions in degrees.
+
+    ra, dec, and the tiles: (num_sources,)
+    """
     tiles = HEALPix(nside=TILE_NSIDE, order="nested")
     return np.asarray(tiles.lonlat_to_healpix(ra * u.deg, dec * u.deg))
 
@@ -93,9 +95,11 @@ def tiles_of(healpix: int) -> NDArray[np.int64]:
 
 
 def photsys(ra: Floats, dec: Floats) -> NDArray[np.str_]:
-    """Whose the Legacy photometry is: "N" for BASS and MzLS, "S" for DECam."""
-    galactic = SkyCoord(ra, dec, unit="deg").galactic.b.to_value(u.deg)
-    return np.where((dec > NORTHERN) & (galactic > 0), "N", "S")
+    """Whose the Legacy photometry is: "N" for BASS and MzLS, "S" for DECam.
+
+    ra, dec: degrees, (num_sources,)
+    """
+    return np.where(in_north(ra, dec), "N", "S")
 
 
 def reddening(rng: np.random.Generator) -> float:

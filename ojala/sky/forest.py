@@ -11,14 +11,21 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from ojala.constants import LYMAN_ALPHA, SPEED_OF_LIGHT
 from ojala.sky.deviates import uniforms
 
 Array = NDArray[np.float64]
 
-LYMAN_ALPHA, LYMAN_LIMIT = 1215.67, 911.75
+LYMAN_LIMIT = 911.75
 """Angstrom."""
 
-SERIES = ((1215.67, 1.0), (1025.72, 0.1602), (972.54, 0.0558), (949.74, 0.0271), (937.80, 0.0154))
+SERIES = (
+    (LYMAN_ALPHA, 1.0),
+    (1025.72, 0.1602),
+    (972.54, 0.0558),
+    (949.74, 0.0271),
+    (937.80, 0.0154),
+)
 """Lyman lines: wavelength (Angstrom) and optical depth relative to Lyman alpha's."""
 
 STEP = 2.5e-4
@@ -43,7 +50,7 @@ def _gaussian_field() -> NDArray[np.float32]:
     """Unit-variance periodic field: structure of 100 km/s, 4 per cent of the power at 2000."""
     rng = np.random.default_rng(1216)
     frequency = np.fft.rfftfreq(FIELD_CELLS)
-    cells = 299_792.458 * STEP
+    cells = SPEED_OF_LIGHT * STEP
     power = np.zeros_like(frequency)
     for width, share in ((100.0, 0.96), (2000.0, 0.04)):
         kernel = np.exp(-((2 * np.pi * frequency * width / cells) ** 2))
@@ -111,6 +118,9 @@ def damped_systems(log_wave: Array, z: Array, seed: NDArray[np.integer]) -> Arra
 
     The wings of a column N are tau = (2.06 Angstrom / rest offset)^2 N / 10^20; the rate per unit
     redshift is 0.25 ((1 + z) / 4)^1.5 (about Noterdaeme et al. 2012), N from 10^20.3 to 10^21.8.
+
+    log_wave: ln of Angstrom, (num_wave,); z, seed: (num_sources,)
+    Returns (num_sources, num_wave).
     """
     uniform = uniforms(seed, 2, stream=22)
     rate = 0.25 * ((1 + z) / 4.0) ** 1.5

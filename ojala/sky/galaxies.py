@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ojala.cosmology import SQUARE_DEGREES, comoving_volume
+from ojala.emission_lines import rest_waves
 from ojala.sky import demographics, galaxy_gas, galaxy_stars
 from ojala.sky.emission import SOLAR_OH
 from ojala.sky.galaxy_light import continuum
 from ojala.sky.galaxy_magnitudes import magnitudes
 from ojala.sky.galaxy_selection import fiber_loss, sample_of
 from ojala.sky.galaxy_templates import POPULATIONS
-from ojala.sky.lines import add_line, add_lines, rest_waves
+from ojala.sky.lines import add_line, add_lines
 
 Floats = NDArray[np.float64]
 Columns = dict[str, NDArray[Any]]
@@ -104,7 +105,10 @@ def _galaxies_in(rng: np.random.Generator, low: Floats, step_z: float) -> Column
 def galaxies_of(
     rng: np.random.Generator, quiescent: NDArray[np.bool_], z: Floats, logm: Floats
 ) -> Columns:
-    """Truth of galaxies of given type, redshift and log stellar mass."""
+    """Truth of galaxies of given type, redshift and log stellar mass.
+
+    quiescent, z, logm (dex of Msun), and each column: (num_sources,)
+    """
     num_sources = len(z)
     logsfr = demographics.star_formation_rate(rng, quiescent, z, logm)
     logsfr = logm + np.clip(logsfr - logm, galaxy_stars.LOWEST_RATE, galaxy_stars.HIGHEST_RATE)

@@ -14,6 +14,7 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
+from ojala.constants import AB_ZERO_FLUX, ANGSTROM_PER_SECOND
 from ojala.cosmology import sphere_area
 from ojala.sky.dust import transmission
 from ojala.sky.galaxy_templates import (
@@ -52,12 +53,6 @@ DUST_SLOPE = -0.2
 EBV_GRID = np.array([0.0, 0.03, 0.06, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.65])
 EBV_SCALE = 0.18
 """E(B-V) of stars, mag: the fitted grid, and the scale of its exponential prior."""
-
-MAB_ZERO = 3.631e-20
-"""f_nu of AB magnitude zero, erg/s/cm2/Hz."""
-
-LIGHT_SPEED = 2.99792458e18
-"""Angstrom per second."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +148,7 @@ def _model_fluxes(z_grid: Floats) -> Floats:
         for row, z in enumerate(z_grid):
             response = np.interp(stars.wave * (1 + z), wave, throughput, left=0, right=0)
             photons = response * stars.wave * steps * (1 + z)
-            norm = LIGHT_SPEED * (response / stars.wave * steps).sum() * MAB_ZERO
+            norm = ANGSTROM_PER_SECOND * (response / stars.wave * steps).sum() * AB_ZERO_FLUX
             fluxes[:, row, :, band] = (dusty * photons) @ spectra.T / norm
     return fluxes
 

@@ -8,15 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ojala.cosmology import sphere_area
+from ojala.emission_lines import rest_waves
 from ojala.sky import demographics, emission
 from ojala.sky.dust import STARS_OVER_GAS, cardelli, transmission
 from ojala.sky.galaxy_light import SIDE_BANDS, continuum_at
-from ojala.sky.lines import rest_waves
 
 Floats = NDArray[np.float64]
 Columns = dict[str, NDArray[Any]]
-
-HALPHA_WAVE = 6564.63
 
 GAS_RICH = 0.5
 """Share of quiescent galaxies whose gas is lit by old stars; the others are all but lineless."""
@@ -29,8 +27,11 @@ BROAD_SHARE = 0.06
 
 
 def gas_reddening(rng: np.random.Generator, logm: Floats, ebv: Floats) -> Floats:
-    """E(B-V) of the lines: half by the stars' dust, half by mass, with 0.12 dex of scatter."""
-    typical = demographics.halpha_attenuation(logm) / cardelli(HALPHA_WAVE)
+    """E(B-V) of the lines: half by the stars' dust, half by mass, with 0.12 dex of scatter.
+
+    logm: dex of Msun; ebv: of the stars, mag; all (num_sources,)
+    """
+    typical = demographics.halpha_attenuation(logm) / cardelli(rest_waves()["HALPHA_6562"])
     mean = 0.5 * (ebv / STARS_OVER_GAS + typical)
     return np.clip(mean * 10 ** (0.12 * rng.standard_normal(len(logm))), 0.0, 2.0)
 
@@ -46,6 +47,8 @@ def nuclei(rng: np.random.Generator, z: Floats, logm: Floats) -> tuple[Floats, F
 
     A third of massive galaxies (Kauffmann et al. 2003), more luminous in the past; luminous nuclei
     are Seyferts, faint ones LINERs.
+
+    z, logm (dex of Msun), and both answers: (num_sources,)
     """
     num_sources = len(z)
     share = 0.33 * (1 + z) ** 0.5 / (1 + np.exp(-(logm - 10.4) / 0.25))
@@ -109,7 +112,7 @@ def _old_halpha(rng: np.random.Generator, truth: Columns) -> Floats:
     width = np.where(rng.random(num_sources) < GAS_RICH, 0.9, 0.12)
     width = width * 10 ** (0.25 * rng.standard_normal(num_sources))
     seen = width * continuum_at(truth, "HALPHA_6562") * (1 + truth["z"])
-    reddened = 10 ** (0.4 * truth["ebv_gas"] * cardelli(HALPHA_WAVE))
+    reddened = 10 ** (0.4 * truth["ebv_gas"] * cardelli(rest_waves()["HALPHA_6562"]))
     return np.asarray(
         seen * 1e-17 * sphere_area(truth["z"]) * np.where(truth["quiescent"], reddened, 0.3)
     )

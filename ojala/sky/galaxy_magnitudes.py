@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from speclite.filters import load_filter
 
+from ojala.constants import AB_ZERO_FLUX, ANGSTROM_PER_SECOND
 from ojala.cosmology import sphere_area
+from ojala.emission_lines import rest_waves
 from ojala.sky.dust import transmission
 from ojala.sky.galaxy_light import glow_spectra, glows, stellar_masses
 from ojala.sky.galaxy_templates import populations
-from ojala.sky.lines import rest_waves
 
 Floats = NDArray[np.float64]
 Columns = dict[str, NDArray[Any]]
@@ -36,12 +37,6 @@ RESPONSES = {
 
 NUM_STRETCHES = 4
 REDSHIFTS = np.linspace(0.0, 1.7, 341)
-
-LIGHT_SPEED = 2.99792458e18
-"""Angstrom per second."""
-
-MAB_ZERO = 3.631e-20
-"""f_nu of AB magnitude zero, erg/s/cm2/Hz."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +64,7 @@ def band_table(band: str) -> BandTable:
     fine = np.linspace(wave[0], wave[-1], 601)
     fine_response = np.interp(fine, wave, response)
     photons = fine * fine_response * (fine[1] - fine[0])
-    norm = float((LIGHT_SPEED * photons / fine**2).sum() * MAB_ZERO)
+    norm = float((ANGSTROM_PER_SECOND * photons / fine**2).sum() * AB_ZERO_FLUX)
     share = (np.cumsum(photons) - 0.5 * photons) / photons.sum()
     stretch = np.minimum((share * NUM_STRETCHES).astype(int), NUM_STRETCHES - 1)
     member = (stretch == np.arange(NUM_STRETCHES)[:, None]) * photons

@@ -28,7 +28,10 @@ class Sample:
 
 
 def fiber_loss(r_half: Floats) -> Floats:
-    """Magnitudes by which the fibre falls short of the total, in 1 arcsec seeing."""
+    """Magnitudes by which the fibre falls short of the total, in 1 arcsec seeing.
+
+    r_half: arcsec, (num_sources,)
+    """
     smeared = np.hypot(r_half, SEEING_RADIUS)
     return np.asarray(-2.5 * np.log10(1 - 2 ** -((FIBER_RADIUS / smeared) ** 2)))
 

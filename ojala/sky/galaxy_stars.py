@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from ojala.cosmology import age
+from ojala.emission_lines import near_wave
 from ojala.sky import demographics
 from ojala.sky.dust import STARS_OVER_GAS, cardelli
 from ojala.sky.galaxy_fits import real_galaxies
@@ -28,7 +29,10 @@ LOWEST_RATE, HIGHEST_RATE = -13.2, -7.4
 
 
 def remaining(formed: Floats, age_old: Floats) -> Floats:
-    """Stellar mass left of the masses formed, solar masses."""
+    """Stellar mass left of the masses formed, solar masses.
+
+    formed: (num_sources, num_populations); age_old: Gyr, (num_sources,)
+    """
     return np.asarray(population_masses(formed, age_old) @ populations().remaining)
 
 
@@ -58,7 +62,9 @@ def stars_and_dust(
     distant = 1 / (1 + np.exp(-(rate - DISTANT_RATE) / 0.12))
     mixture = shares[donor] * 10 ** (0.12 * rng.standard_normal((num_sources, len(POPULATIONS))))
     mixture = _rejuvenated(rng, mixture, rate, distant)
-    typical = demographics.halpha_attenuation(logm) / cardelli(6564.6) * STARS_OVER_GAS
+    typical = (
+        demographics.halpha_attenuation(logm) / cardelli(near_wave("HALPHA_6562")) * STARS_OVER_GAS
+    )
     above = rate + logm - demographics.main_sequence(z, logm)
     typical *= 10 ** (0.25 * np.clip(above, -1.0, 1.5) + 0.2 * rng.standard_normal(num_sources))
     reddening = (1 - distant) * ebv[donor] * 10 ** (0.1 * rng.standard_normal(num_sources))
@@ -71,6 +77,8 @@ def old_age(rng: np.random.Generator, z: Floats, logm: Floats) -> Floats:
     """Age of the old population, Gyr: born 2.6 Gyr after the Big Bang, earlier if massive.
 
     Scaled so that local galaxies have the age of the template that fits them.
+
+    z, logm (dex of Msun): (num_sources,)
     """
     elapsed = np.clip((age(z) - 2.6) / (age(0.1) - 2.6), 0.1, None)
     spread = 10 ** (0.1 * (logm - 10.8) + 0.1 * rng.standard_normal(len(z)))

@@ -44,6 +44,8 @@ def warm_dust(wave: ArrayLike) -> Floats:
     """Light of dust at star formation, erg/s/Angstrom per Msun/yr that is obscured.
 
     The aromatic band at 3.3 micron (Drude profile) over a rising continuum of small grains.
+
+    wave: Angstrom, any shape
     """
     wave = np.asarray(wave, dtype=np.float64)
     micron = wave / 1e4
@@ -56,6 +58,8 @@ def torus(wave: ArrayLike) -> Floats:
     """Light of a nuclear torus per unit of wave * L_wave at 4.6 micron, 1/Angstrom.
 
     f_nu rises as wave^1.3 beyond the sublimation of dust at a micron (Assef et al. 2010).
+
+    wave: Angstrom, any shape
     """
     wave = np.asarray(wave, dtype=np.float64)
     micron = wave / 1e4

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ojala.constants import NANOMAGGIE_ZERO
 from ojala.shards import Columns
-from ojala.sky.light import NANOMAGGIE, BandLight
+from ojala.sky.fibres import FIBRE_RADIUS
+from ojala.sky.light import BandLight
 from ojala.sky.morphology import LEGACY_SEEING, light_within, morphtype
 
 Floats = NDArray[np.float64]
@@ -20,8 +22,6 @@ DEPTH_SCATTER = 0.15
 BRIGHT_ERROR = 0.003
 """Error of a bright source's flux, relative: of the model and the calibration."""
 
-FIBRE_RADIUS = 0.75
-"""Arcsec, of DESI's fibres."""
 
 FIBRE_SEEING = 1.0
 """FWHM, arcsec, that FIBERFLUX is defined for."""
@@ -34,13 +34,15 @@ def observe(
 
     truth: r_half and sersic at least; photsys: "N" or "S" per source. Not corrected for the
     Milky Way's dust.
+
+    photsys, and every column: (num_sources,)
     """
     columns: Columns = {}
     spread = 1 + (truth["r_half"] / LEGACY_SEEING) ** 2  # sky noise of extended sources
     for band, depth in DEPTH.items():
         flux = light.nanomaggies(band, photsys)
         limit = depth + DEPTH_SCATTER * rng.standard_normal(len(flux))
-        sigma = 10 ** (-0.4 * (limit - NANOMAGGIE)) / 5
+        sigma = 10 ** (-0.4 * (limit - NANOMAGGIE_ZERO)) / 5
         if band in "GRZ":
             sigma = sigma * np.sqrt(spread)
         flux_err = np.hypot(sigma, BRIGHT_ERROR * flux)

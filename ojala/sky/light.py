@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erf
 
+from ojala.constants import NANOMAGGIE_ZERO
 from ojala.milky_way import transmission
 from ojala.responses import LEGACY, Response, legacy, packaged
 from ojala.sky.depths import jpas_depths
@@ -25,9 +26,6 @@ Floats = NDArray[np.float64]
 
 ROWS = 512
 """Sources rendered at a time, which bounds memory."""
-
-NANOMAGGIE = 22.5
-"""AB magnitude of one nanomaggie."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,11 +57,14 @@ class BandLight:
         return np.asarray(ab_mag(self.flux_lambda[:, column], self.pivot[column]))
 
     def nanomaggies(self, band: str, photsys: NDArray[np.str_]) -> Floats:
-        """Fluxes in G, R, Z, W1 or W2 as the Legacy Surveys' system of each source has them."""
+        """Fluxes in G, R, Z, W1 or W2 as the Legacy Surveys' system of each source has them.
+
+        photsys ("N" or "S"), and the fluxes: (num_sources,)
+        """
         if band in ("W1", "W2"):
-            return np.asarray(10 ** (-0.4 * (self.mag(f"MAG_{band}") - NANOMAGGIE)))
+            return np.asarray(10 ** (-0.4 * (self.mag(f"MAG_{band}") - NANOMAGGIE_ZERO)))
         south, north = (self.mag(f"MAG_{band}_{system}") for system in "SN")
-        return np.asarray(10 ** (-0.4 * (np.where(photsys == "N", north, south) - NANOMAGGIE)))
+        return np.asarray(10 ** (-0.4 * (np.where(photsys == "N", north, south) - NANOMAGGIE_ZERO)))
 
 
 def joined(lights: Sequence[BandLight]) -> BandLight:
@@ -101,7 +102,10 @@ def lights(
 
 
 def optical(flux: NDArray[np.float32]) -> NDArray[np.float32]:
-    """DESI's pixels of spectra on grid(SPECTRUM_STEP)."""
+    """DESI's pixels of spectra on grid(SPECTRUM_STEP).
+
+    flux: (num_sources, num_wave of the grid); returns (num_sources, 7781)
+    """
     first = int(np.searchsorted(grid(SPECTRUM_STEP), WAVE[0]))
     return flux[:, first : first + len(WAVE)]
 

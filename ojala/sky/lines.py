@@ -1,29 +1,18 @@
-"""Emission lines: their table, and how they are laid on a spectrum."""
+"""How emission lines are laid on a spectrum."""
 
 from __future__ import annotations
 
-from functools import cache
-from importlib.resources import files
-
 import numpy as np
-from astropy.table import Table
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr
 
-Floats = NDArray[np.float64]
+from ojala.constants import SPEED_OF_LIGHT
+from ojala.emission_lines import rest_waves
 
-SPEED_OF_LIGHT = 299792.458
-"""km/s."""
+Floats = NDArray[np.float64]
 
 REACH = 5.0
 """A Gaussian line is laid over this many sigma to each side."""
-
-
-@cache
-def rest_waves() -> dict[str, float]:
-    """Rest wavelength in vacuum, Angstrom, of every line, blue to red."""
-    table = Table.read(files("ojala.data") / "lines.ecsv", format="ascii.ecsv")
-    return {str(row["line"]): float(row["wave"]) for row in table}
 
 
 def pixel_edges(wave: ArrayLike) -> Floats:

@@ -29,6 +29,8 @@ def light_within(radius: float, r_half: Floats, sersic: Floats, seeing: Floats |
     Gaussian (p = 2). p = 1.5 n^-0.45 follows the curve of an exponential (n = 1) to 0.02 and of a
     de Vaucouleurs profile (n = 4) to 0.04 between a half and two half-light radii; a blurred one
     lies between the two by the share of the squared radius.
+
+    r_half, sersic, and the share: (num_sources,)
     """
     blur = (HALF_OF_FWHM * np.asarray(seeing)) ** 2
     squared = r_half**2 + blur
@@ -49,6 +51,8 @@ def morphtype(
     order one; an ellipticity, or a profile that is neither exponential nor de Vaucouleurs', makes a
     difference that is smaller by its own square. So faint galaxies are PSF, round ones REX, and
     bright, large ones SER.
+
+    All arrays: (num_sources,).
     """
     num_sources = len(r_half)
     extent = snr * (2 * r_half / LEGACY_SEEING) ** 2 + rng.standard_normal(num_sources)

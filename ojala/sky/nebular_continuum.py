@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ojala.constants import ANGSTROM_PER_SECOND, LYMAN_ALPHA
+
 Floats = NDArray[np.float64]
 
 TEMPERATURE = 1.1e4
@@ -15,10 +17,6 @@ RYDBERG_WAVE = 911.76
 
 IONISATION_KELVIN = 157_890.0
 """Ionisation energy of hydrogen over the Boltzmann constant."""
-
-LYMAN_ALPHA_WAVE = 1215.67
-LIGHT_SPEED = 2.99792458e18
-"""Angstrom per second."""
 
 HBETA_EMISSIVITY = 1.14e-25
 """erg cm^3/s at TEMPERATURE, case B (Osterbrock & Ferland 2006, Table 4.4)."""
@@ -35,10 +33,12 @@ def per_hbeta(wave: ArrayLike) -> Floats:
 
     Free-bound and free-free with the Kramers coefficients (Osterbrock & Ferland 2006, Sec. 4.3),
     two-photon decay of 2s (Nussbaumer & Schmutz 1984, Eq. 2), low density.
+
+    wave, and the answer: (num_wave,)
     """
     wave = np.asarray(wave, dtype=np.float64)
     per_hertz = HELIUM * (_free_bound(wave) + _free_free(wave)) + _two_photon(wave)
-    return np.asarray(per_hertz * LIGHT_SPEED / wave**2 / HBETA_EMISSIVITY)
+    return np.asarray(per_hertz * ANGSTROM_PER_SECOND / wave**2 / HBETA_EMISSIVITY)
 
 
 def _kelvin(wave: Floats) -> Floats:
@@ -66,7 +66,7 @@ def _free_bound(wave: Floats) -> Floats:
 
 def _two_photon(wave: Floats) -> Floats:
     """Two-photon light redward of Lyman alpha, erg cm^3/s/Hz."""
-    y = np.clip(LYMAN_ALPHA_WAVE / wave, 0.0, 1.0)
+    y = np.clip(LYMAN_ALPHA / wave, 0.0, 1.0)
     w = y * (1 - y)
     shape = 202.06 * (w * (1 - (4 * w) ** 0.8) + 0.88 * w**1.53 * (4 * w) ** 0.8)
     planck = 6.62607e-27

@@ -9,12 +9,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ojala.constants import SPEED_OF_LIGHT
 from ojala.sky.deviates import uniforms
 
 Array = NDArray[np.float64]
-
-LIGHT_SPEED = 299_792.458
-"""km/s."""
 
 FRACTION, LOW_IONISATION = 0.12, 0.08
 """Share of quasars with troughs; of those, share with troughs of low ions too."""
@@ -46,11 +44,11 @@ def _absorb(
 ) -> None:
     """Take a trough between two outflow velocities (km/s) out of ``passed`` in place."""
     reach = (
-        line * (1 - (edges[1] + 5 * EDGE) / LIGHT_SPEED),
-        line * (1 - (edges[0] - 5 * EDGE) / LIGHT_SPEED),
+        line * (1 - (edges[1] + 5 * EDGE) / SPEED_OF_LIGHT),
+        line * (1 - (edges[0] - 5 * EDGE) / SPEED_OF_LIGHT),
     )
     window = slice(*np.searchsorted(rest_wave, reach))
-    velocity = (1 - rest_wave[window] / line) * LIGHT_SPEED
+    velocity = (1 - rest_wave[window] / line) * SPEED_OF_LIGHT
     inside = 1 / (1 + np.exp(-(velocity - edges[0]) / EDGE))
     inside -= 1 / (1 + np.exp(-(velocity - edges[1]) / EDGE))
     passed[window] *= 1 - depth * inside

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ojala.diagrams import BPT_LINES, STRONG_EW, WEAK_EW, WHAN_CUTS
-from ojala.figures import COLOURS
+from ojala.figures.style import COLOURS
 from ojala.shards import Columns
 from ojala.sky import pictures_of_surveys
 from ojala.sky.pictures_of_surveys import SAMPLE_COLOURS, magnitude

@@ -70,7 +70,10 @@ def draw(
 def render(
     sample: Sample, wave: NDArray[np.float64], num_rows: int
 ) -> Iterator[NDArray[np.float32]]:
-    """Noiseless spectra of a sample, 1e-17 erg/s/cm2/A, ``num_rows`` sources at a time."""
+    """Noiseless spectra of a sample, 1e-17 erg/s/cm2/A, ``num_rows`` sources at a time.
+
+    wave: Angstrom, (num_wave,); gives arrays of (num_rows, num_wave), the last may be shorter
+    """
     module = SAMPLES[sample.name][0]
     for start in range(0, len(sample), num_rows):
         rows = {name: values[start : start + num_rows] for name, values in sample.truth.items()}

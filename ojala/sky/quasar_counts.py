@@ -12,18 +12,19 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from ojala.constants import SQUARE_DEGREE
 from ojala.cosmology import COSMOLOGY
 
 Array = NDArray[np.float64]
 
 Z_RANGE = (0.05, 5.0)
 
-SQUARE_DEGREE = (np.pi / 180) ** 2
-"""Steradian."""
-
 
 def luminosity_function(magnitude: Array, z: Array) -> Array:
-    """Quasars per comoving Mpc^3 and magnitude M_g(z=2)."""
+    """Quasars per comoving Mpc^3 and magnitude M_g(z=2).
+
+    magnitude, z: any shapes that broadcast, (num_z, num_magnitudes) say
+    """
     pivot = 2.2
     late, early = np.minimum(z, pivot), np.maximum(z - pivot, 0)
     knee = -22.25 - 2.5 * (1.59 * late - 0.36 * late**2) - 0.14 * early
@@ -34,12 +35,18 @@ def luminosity_function(magnitude: Array, z: Array) -> Array:
 
 
 def distance_modulus(z: Array) -> Array:
-    """Distance modulus, mag."""
+    """Distance modulus, mag.
+
+    z, and the answer: (num_z,)
+    """
     return np.asarray(COSMOLOGY.distmod(z).value)
 
 
 def faintest(z: Array, limit: float) -> Array:
-    """M_g(z=2) of a power law alpha_nu = -0.5 that has magnitude ``limit``."""
+    """M_g(z=2) of a power law alpha_nu = -0.5 that has magnitude ``limit``.
+
+    z, and the answer: (num_z,)
+    """
     return np.asarray(limit - distance_modulus(z) + 1.25 * np.log10((1 + z) / 3))
 
 

@@ -9,19 +9,18 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ojala.constants import SPEED_OF_LIGHT
+from ojala.emission_lines import near_wave
 from ojala.sky.quasar_shapes import REST_WAVE
 
 Array = NDArray[np.float64]
-
-LIGHT_SPEED = 299_792.458
-"""km/s."""
 
 UV_LINES = ((949.7, 2.0), (977.0, 4.5), (991.6, 2.5), (1033.0, 10.0), (1065.0, 3.0), (1123.0, 1.5))
 """Blueward of the components: wavelength, equivalent width (both Angstrom)."""
 
 BROAD_RATIOS = (
     (5877.2, 0.06),
-    (6564.6, 1.0),
+    (near_wave("HALPHA_6562"), 1.0),
     (7067.1, 0.03),
     (8449.0, 0.07),
     (8580.0, 0.04),
@@ -34,7 +33,13 @@ BROAD_RATIOS = (
 )
 """Broad lines redward of the components: wavelength and flux relative to broad H-alpha."""
 
-NARROW_RATIOS = ((6549.9, 0.2), (6564.6, 0.7), (6585.3, 0.6), (6718.3, 0.18), (6732.7, 0.16))
+NARROW_RATIOS = (
+    (near_wave("NII_6548"), 0.2),
+    (near_wave("HALPHA_6562"), 0.7),
+    (near_wave("NII_6584"), 0.6),
+    (near_wave("SII_6716"), 0.18),
+    (near_wave("SII_6731"), 0.16),
+)
 """Narrow lines: wavelength and flux relative to [OIII] 5007."""
 
 BALDWIN = (
@@ -49,7 +54,10 @@ L3000 (erg/s) at which the components' quasars were seen (Baldwin 1977; Dietrich
 
 
 def baldwin_effect(log_flux: Array, log_l3000: Array) -> Array:
-    """Strengthen lines of fainter quasars; ``log_flux`` is ln f_lambda on REST_WAVE."""
+    """Strengthen lines of fainter quasars; ``log_flux`` is ln f_lambda on REST_WAVE.
+
+    log_flux: (num_sources, len(REST_WAVE)); log_l3000: erg/s, (num_sources,)
+    """
     boosted = log_flux.copy()
     for start, end, slope, pivot in BALDWIN:
         window = slice(*np.searchsorted(REST_WAVE, (start, end)))
@@ -61,7 +69,10 @@ def baldwin_effect(log_flux: Array, log_l3000: Array) -> Array:
 
 
 def line_continuum(log_flux: Array, window: slice) -> Array:
-    """Power law through the two ends of ``window`` (its red end alone for Lyman alpha)."""
+    """Power law through the two ends of ``window`` (its red end alone for Lyman alpha).
+
+    log_flux: (num_sources, len(REST_WAVE)); returns (num_sources, width of the window)
+    """
     log_wave = np.log(REST_WAVE[window])
     red = log_flux[:, window.stop - 1, None]
     if REST_WAVE[window.start] < 1216:
@@ -97,7 +108,7 @@ def _fwhm(excess: Array, wave: Array) -> Array:
         rise = excess[rows, inner] - excess[rows, outer]
         share = (half - excess[rows, outer]) / np.where(rise > 0, rise, np.inf)
         edges.append(wave[outer] + np.clip(share, 0, 1) * (wave[inner] - wave[outer]))
-    return np.asarray((edges[1] - edges[0]) / wave[peak] * LIGHT_SPEED)
+    return np.asarray((edges[1] - edges[0]) / wave[peak] * SPEED_OF_LIGHT)
 
 
 def add_line(flux: Array, wave: float, line_flux: Array, fwhm: Array, reach: float = 0.12) -> None:
@@ -107,7 +118,7 @@ def add_line(flux: Array, wave: float, line_flux: Array, fwhm: Array, reach: flo
     a spectrum did
     """
     window = slice(*np.searchsorted(REST_WAVE, (wave * (1 - reach), wave * (1 + reach))))
-    sigma = (fwhm / 2.3548 / LIGHT_SPEED * wave)[:, None]
+    sigma = (fwhm / 2.3548 / SPEED_OF_LIGHT * wave)[:, None]
     profile = np.exp(-0.5 * ((REST_WAVE[window] - wave) / sigma) ** 2)
     flux[:, window] += line_flux[:, None] / (sigma * np.sqrt(2 * np.pi)) * profile
 
@@ -117,5 +128,7 @@ def virial_mass(fwhm: Array, log_l3000: Array) -> Array:
 
     fwhm: of Mg II, km/s; log_l3000: log10 of lambda L_lambda at 3000 Angstrom, erg/s
     (Vestergaard & Osmer 2009, Eq. 1).
+
+    fwhm, log_l3000: (num_sources,)
     """
     return np.asarray(6.86 + 2 * np.log10(fwhm / 1000) + 0.5 * (log_l3000 - 44))

@@ -36,6 +36,7 @@ def quasar_light(seed: NDArray[np.integer], z: Array, log_l3000: Array) -> Array
     """Log f_lambda (base e) on REST_WAVE of quasars without host or reddening, arbitrary scale.
 
     log_l3000: log10 of erg/s, for the Baldwin effect
+    seed, z, log_l3000: (num_sources,); returns (num_sources, len(REST_WAVE))
     """
     log_flux = np.zeros((len(seed), len(REST_WAVE)))
     log_flux[:, PCA_PIXELS] = joined(seed, z)

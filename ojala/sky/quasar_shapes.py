@@ -64,7 +64,10 @@ class Components:
     coefficients: Array
 
     def scattered(self, quasar: NDArray[np.intp], deviates: Array) -> Array:
-        """Coefficients of ``quasar`` plus scatter; the sample's mean and variance are kept."""
+        """Coefficients of ``quasar`` plus scatter; the sample's mean and variance are kept.
+
+        quasar: rows of the sample, (num_sources,); deviates: (num_sources, num_coefficients)
+        """
         mean, std = self.coefficients.mean(axis=0), self.coefficients.std(axis=0)
         moved = self.coefficients[quasar] - mean + SCATTER * std * deviates
         return np.asarray(mean + moved / np.sqrt(1 + SCATTER**2))

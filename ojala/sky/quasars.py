@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ojala.constants import LYMAN_ALPHA
 from ojala.cosmology import angular_scale, sphere_area
 from ojala.sky import forest
 from ojala.sky import quasar_counts as counts
@@ -21,6 +22,7 @@ from ojala.sky.deviates import uniforms
 from ojala.sky.outflows import troughs
 from ojala.sky.quasar_sed import host_ratio, host_templates, quasar_light, smc_extinction
 from ojala.sky.quasar_shapes import PCA_PIXELS, REST_WAVE, joined
+from ojala.sky.top_hats import BAND_EDGES, LIGHT_SPEED, top_hat_magnitude
 
 Array = NDArray[np.float64]
 Columns = dict[str, NDArray[Any]]
@@ -33,9 +35,6 @@ FADING = 22.5
 
 RESOLVED = 0.8
 """Share of quasars with a visible host that DESI observes, as bright galaxies."""
-
-BAND_EDGES = {"r": (5650.0, 7150.0), "i": (6900.0, 8250.0)}
-"""Angstrom: a top-hat that stands for the band when sources are selected."""
 
 MARGIN = 1.0
 """How much fainter than the limit candidates are drawn, since colours differ, mag."""
@@ -116,7 +115,7 @@ def _observe(light: Array, truth: Columns, wave: Array) -> Array:
     flux = np.empty((len(z), len(wave)))
     for row in range(len(z)):
         flux[row] = scale[row] * np.interp(wave / (1 + z[row]), REST_WAVE, light[row])
-    absorbed = np.flatnonzero(z > wave[0] / forest.LYMAN_ALPHA - 1)
+    absorbed = np.flatnonzero(z > wave[0] / LYMAN_ALPHA - 1)
     if len(absorbed):
         flux[absorbed] *= _intergalactic(wave, z[absorbed], truth["seed"][absorbed])
     return flux
@@ -124,7 +123,7 @@ def _observe(light: Array, truth: Columns, wave: Array) -> Array:
 
 def _intergalactic(wave: Array, z: Array, seed: NDArray[np.integer]) -> Array:
     """Transmission at ``wave``, computed in cells of the forest's field."""
-    end = np.log(min(wave[-1], forest.WINGS * forest.LYMAN_ALPHA * (1 + z.max())))
+    end = np.log(min(wave[-1], forest.WINGS * LYMAN_ALPHA * (1 + z.max())))
     log_wave = np.arange(np.floor(np.log(wave[0]) / forest.STEP), end / forest.STEP + 2)
     log_wave *= forest.STEP
     passed = forest.transmission(log_wave, z, seed)
@@ -164,7 +163,7 @@ def _log_l3000(magnitude: Array, truth: Columns) -> Array:
     ratio = np.exp(log_flux[:, np.searchsorted(rest, 3000.0)]) / in_g
     ten_parsec = 4 * np.pi * (3.0857e19) ** 2
     per_hertz = 10 ** (-0.4 * (magnitude + 48.6)) * ten_parsec / 3.0
-    per_angstrom = per_hertz * 2.998e18 / 1562.0**2
+    per_angstrom = per_hertz * LIGHT_SPEED / 1562.0**2
     dust = smc_extinction(np.array([3000.0]), truth["ebv"])[:, 0]
     return np.asarray(np.log10(3000.0 * per_angstrom * ratio * dust))
 
@@ -196,7 +195,7 @@ def _appearance(truth: Columns) -> Columns:
     for band, edges in BAND_EDGES.items():
         wave = np.linspace(*edges, 40)
         flux = 1e-17 * _observe(light, truth, wave).mean(axis=1)
-        seen[f"mag_{band}"] = -2.5 * np.log10(flux * wave.mean() ** 2 / 2.998e18) - 48.6
+        seen[f"mag_{band}"] = top_hat_magnitude(flux, wave)
     return seen
 
 

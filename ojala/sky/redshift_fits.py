@@ -6,18 +6,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ojala.bands import narrow_bands
+from ojala.emission_lines import near_wave
 from ojala.shards import Columns
 from ojala.sky.light import BandLight
 from ojala.surveys.arms import STEP, WAVE
 
 Floats = NDArray[np.float64]
 
+OII_DOUBLET = 3728.5
+"""Middle of the two [O II] lines, Angstrom."""
+
 LINES = {
-    "OII_3727_EW": 3728.5,
-    "HBETA_4861_EW": 4862.7,
-    "OIII_5007_EW": 5008.2,
-    "HALPHA_6562_EW": 6564.6,
-    "NII_6584_EW": 6585.3,
+    "OII_3727_EW": OII_DOUBLET,
+    **{
+        f"{line}_EW": near_wave(line)
+        for line in ("HBETA_4861", "OIII_5007", "HALPHA_6562", "NII_6584")
+    },
 }
 """Rest wavelengths (vacuum, Angstrom) of the lines that have labels."""
 
@@ -97,7 +101,10 @@ def line_flux_err(flux_err: NDArray[np.floating], wave: Floats) -> Floats:
 
 
 def pixel_err(flux_err: NDArray[np.floating], wave: Floats) -> Floats:
-    """The noise of a pixel near ``wave`` (median of five), infinite without data."""
+    """The noise of a pixel near ``wave`` (median of five), infinite without data.
+
+    flux_err: (num_sources, 7781); wave: Angstrom, (num_sources,)
+    """
     pixel = np.rint((wave - WAVE[0]) / STEP).astype(int)
     inside = (pixel >= 2) & (pixel < len(WAVE) - 2)
     around = np.where(inside, pixel, 2)[:, None] + np.arange(-2, 3)
@@ -109,6 +116,7 @@ def continuum(light: BandLight, wave: Floats, width: Floats) -> Floats:
     """Continuum of the total light near ``wave``, from the narrow bands less the line in them.
 
     wave, width: of a line and its observed equivalent width, Angstrom, one per source
+    wave, width, and the answer: (num_sources,)
     """
     bands = narrow_bands()
     flux = light.of([band.token for band in bands])

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ojala.constants import SPEED_OF_LIGHT, SQUARE_DEGREE
 from ojala.sky import atmospheres, white_dwarfs
 from ojala.sky import stellar_populations as populations
+from ojala.sky.top_hats import BAND_EDGES, top_hat_magnitude
 
 Array = NDArray[np.float64]
 Columns = dict[str, NDArray[Any]]
@@ -27,16 +29,7 @@ FAVOURED = {
 BLUE = (5200.0, {"mws": 1.7, "faint": 1.5, "field": 1.0})
 """Teff (K) beyond which a sample favours stars, as blue targets have precedence, and how much."""
 
-BAND_EDGES = {"r": (5650.0, 7150.0), "i": (6900.0, 8250.0)}
-"""Angstrom: a top-hat that stands for the band when sources are selected."""
-
 SUN_RADIUS_PER_PARSEC = 6.957e10 / 3.0857e18
-LIGHT_SPEED = 299_792.458
-"""km/s."""
-
-SQUARE_DEGREE = (np.pi / 180) ** 2
-"""Steradian."""
-
 MAGNITUDE_STEPS = 32
 """Steps of a sample's magnitude range in which stars are counted along their line of sight."""
 
@@ -170,7 +163,7 @@ def _truth(rng: np.random.Generator, stars: Columns) -> Columns:
     vrad = populations.radial_velocity(rng, stars)
     return {
         "spectype": np.full(num, "STAR"),
-        "z": vrad / LIGHT_SPEED,
+        "z": vrad / SPEED_OF_LIGHT,
         "vrad": vrad,
         "TEFF": stars["TEFF"],
         "LOGG": stars["LOGG"],
@@ -194,4 +187,4 @@ def _magnitude(truth: Columns, band: str) -> Array:
     """AB magnitude in a top-hat band."""
     wave = np.linspace(*BAND_EDGES[band], 60)
     flux = 1e-17 * render(truth, wave).mean(axis=1, dtype=float)
-    return np.asarray(-2.5 * np.log10(flux * wave.mean() ** 2 / 2.998e18) - 48.6)
+    return top_hat_magnitude(flux, wave)

@@ -99,7 +99,10 @@ LIBRARY_SIZE = {
 def space_density(
     population: str, distance: Array, sin_b: Array, longitude: Array, age: Array
 ) -> Array:
-    """Density over that at the Sun. distance: pc; longitude: radians; shapes broadcast."""
+    """Density over that at the Sun. distance: pc; longitude: radians; shapes broadcast.
+
+    All may broadcast: (num_steps,) along a line of sight with (num_stars, 1), say.
+    """
     flat = distance * np.sqrt(1 - sin_b**2)
     radius = np.sqrt(SUN[0] ** 2 + flat**2 - 2 * SUN[0] * flat * np.cos(longitude))
     height = np.abs(SUN[1] + distance * sin_b)
@@ -159,7 +162,10 @@ def _phase(rng: np.random.Generator, name: str, phase: str, num: int) -> Columns
 
 
 def initial_masses(mass: Array) -> Array:
-    """Stars per Msun of Kroupa (2001), normalised to one over 0.08 ... 0.8 Msun."""
+    """Stars per Msun of Kroupa (2001), normalised to one over 0.08 ... 0.8 Msun.
+
+    mass: Msun, any shape
+    """
     low = mass**-1.3
     high = 0.5 * mass**-2.3
     total = (0.08**-0.3 - 0.5**-0.3) / 0.3 + 0.5 * (0.5**-1.3 - 0.8**-1.3) / 1.3

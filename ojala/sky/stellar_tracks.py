@@ -59,12 +59,18 @@ GIANTS = np.array(
 
 
 def lifetime(mass: Array, feh: Array) -> Array:
-    """Time on the main sequence, Gyr. mass: Msun; feh: dex."""
+    """Time on the main sequence, Gyr. mass: Msun; feh: dex.
+
+    All (num_stars,).
+    """
     return np.asarray(10.0 * mass**-3.0 * 10 ** (0.14 * np.maximum(feh, -2.5)))
 
 
 def turnoff_mass(age: Array, feh: Array) -> Array:
-    """Mass (Msun) of the stars that leave the main sequence at ``age`` (Gyr)."""
+    """Mass (Msun) of the stars that leave the main sequence at ``age`` (Gyr).
+
+    feh: dex; all (num_stars,)
+    """
     return np.asarray((age / 10.0 * 10 ** (-0.14 * np.maximum(feh, -2.5))) ** (-1 / 3.0))
 
 
@@ -73,6 +79,8 @@ def dwarf(mass: Array, feh: Array, age: Array) -> tuple[Array, Array]:
 
     A metal-poor star is like one of solar metallicity with 10^(-0.075 [Fe/H]) times its mass and
     0.03 dex per dex hotter; a star brightens by 0.45 dex before it leaves.
+
+    mass: Msun; feh: dex; age: Gyr; all (num_stars,)
     """
     metals = np.clip(feh, -2.2, 0.4)
     like = np.log(mass * 10 ** (-0.075 * metals))
@@ -84,16 +92,25 @@ def dwarf(mass: Array, feh: Array, age: Array) -> tuple[Array, Array]:
 
 
 def giant_teff(logg: Array, feh: Array) -> Array:
-    """Teff (K) of the giant branch: 260 K hotter per dex of metal poverty, down to -2.3."""
+    """Teff (K) of the giant branch: 260 K hotter per dex of metal poverty, down to -2.3.
+
+    logg: log10 of cm/s2; feh: dex; all (num_stars,)
+    """
     solar = np.interp(logg, GIANTS[:, 0], GIANTS[:, 1])
     return np.asarray(solar - 260.0 * np.clip(feh, -2.3, 0.4))
 
 
 def gravity(mass: Array, teff: Array, log_l: Array) -> Array:
-    """Log g (cm/s2) of a star of ``mass`` (Msun), ``teff`` (K) and ``log_l`` (Lsun)."""
+    """Log g (cm/s2) of a star of ``mass`` (Msun), ``teff`` (K) and ``log_l`` (Lsun).
+
+    All (num_stars,).
+    """
     return np.asarray(SUN_LOGG + np.log10(mass) + 4 * np.log10(teff / SUN_TEFF) - log_l)
 
 
 def radius(mass: Array, logg: Array) -> Array:
-    """Radius in Rsun."""
+    """Radius in Rsun.
+
+    mass: Msun; logg: log10 of cm/s2; all (num_stars,)
+    """
     return np.asarray(np.sqrt(mass / 10 ** (logg - SUN_LOGG)))

@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ojala.constants import NANOMAGGIE_ZERO
 from ojala.shards import Columns
-from ojala.sky.light import NANOMAGGIE, BandLight
+from ojala.sky.light import BandLight
 from ojala.sky.redshift_fits import LINES, continuum, line_flux_err, pixel_err
 
 Floats = NDArray[np.float64]
@@ -44,7 +45,10 @@ BLACK_HOLE_LIMIT = 22.0
 
 
 def is_right(truth: Columns, z_found: Floats) -> NDArray[np.bool_]:
-    """True where redrock's redshift is that of the source."""
+    """True where redrock's redshift is that of the source.
+
+    truth's z, z_found: (num_sources,)
+    """
     return np.asarray(np.abs(z_found - truth["z"]) < WRONG_REDSHIFT * (1 + truth["z"]))
 
 
@@ -113,9 +117,10 @@ def bhmass(rng: np.random.Generator, truth: Columns, snr: Floats, flux_r: Floats
 
     snr: median per pixel of the spectrum, which sets the error: 0.1 to 0.6 dex
     flux_r: nanomaggies, of the catalogue's magnitude limit
+    snr, flux_r: (num_sources,)
     """
     low, high = BLACK_HOLE_SPAN
-    bright = flux_r > 10 ** (-0.4 * (BLACK_HOLE_LIMIT - NANOMAGGIE))
+    bright = flux_r > 10 ** (-0.4 * (BLACK_HOLE_LIMIT - NANOMAGGIE_ZERO))
     listed = (truth["z"] > low) & (truth["z"] < high) & bright
     error = np.clip(0.1 + 0.15 / np.clip(snr, 0.1, None), 0.1, 0.6)
     columns = _measured(rng, "LOGMASS_DAS_PAN25", truth["LOGMBH"], error)

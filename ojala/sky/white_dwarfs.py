@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ojala.emission_lines import near_wave
 from ojala.sky.atmospheres import WAVE, atmospheres
 
 Array = NDArray[np.float64]
@@ -19,12 +20,12 @@ HYDROGEN_SHARE = 0.7
 """Weight of the Kurucz model in the mean of logarithms."""
 
 BALMER = (
-    (6564.6, 32.0, 28.0),
-    (4862.7, 42.0, 42.0),
-    (4341.7, 40.0, 45.0),
-    (4102.9, 32.0, 42.0),
-    (3971.2, 20.0, 36.0),
-    (3890.2, 10.0, 30.0),
+    (near_wave("HALPHA_6562"), 32.0, 28.0),
+    (near_wave("HBETA_4861"), 42.0, 42.0),
+    (near_wave("HGAMMA_4340"), 40.0, 45.0),
+    (near_wave("HDELTA_4101"), 32.0, 42.0),
+    (near_wave("HEPSILON_3970"), 20.0, 36.0),
+    (near_wave("H8_3889"), 10.0, 30.0),
 )
 """Wavelength, greatest equivalent width on top of the model's and half width there, Angstrom."""
 
@@ -36,6 +37,7 @@ def surface_flux(teff: Array, logg: Array, helium: NDArray[np.bool_]) -> NDArray
     """log10 of lambda F_lambda at the surface (erg/s/cm2) on WAVE, (num_stars, len(WAVE)).
 
     teff: K, up to 50,000; logg: log10 of cm/s2; helium: True for atmospheres without hydrogen
+    All three: (num_stars,).
     """
     log_flux = np.where(helium[:, None], _black_body(teff), _hydrogen(teff))
     strong = np.where(teff < 13_000.0, np.log(teff / 13_000.0) / 0.35, np.log(teff / 13_000) / 0.65)

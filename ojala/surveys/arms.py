@@ -37,7 +37,10 @@ TOLERANCE = 1e-3
 
 
 def check_grid(wave: NDArray[np.floating], arm: str) -> None:
-    """Raise ValueError unless ``wave`` is the arm's grid."""
+    """Raise ValueError unless ``wave`` is the arm's grid.
+
+    wave: Angstrom, (num_wave,)
+    """
     expected = ARMS[arm]
     if not np.all(np.isfinite(wave)):
         raise ValueError("wavelengths are not finite")

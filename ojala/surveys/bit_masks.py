@@ -15,6 +15,8 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
+from ojala.surveys.images import stored_in
+
 GZIP_HEADER = 10
 """Bytes before the compressed ones; they hold the time of writing."""
 
@@ -34,9 +36,9 @@ def any_bit(hdu: Any, path: str | Path, rows: slice) -> NDArray[np.bool_]:
         return np.asarray(hdu.data[rows] != _zero(header))
     tiled_by_row = header["ZTILE1"] == header["ZNAXIS1"] and header.get("ZTILE2", 1) == 1
     try:
-        if header["ZCMPTYPE"] == "GZIP_1" and tiled_by_row:
-            return _gunzipped(hdu, path, rows)
-        with fits.open(path, do_not_scale_image_data=True) as hdus:
+        if header["ZCMPTYPE"] == "GZIP_1" and tiled_by_row and header["ZBITPIX"] > 0:
+            return _gunzipped(hdu, rows)
+        with fits.open(stored_in(hdu), do_not_scale_image_data=True) as hdus:
             return np.asarray(hdus[hdu.name].section[rows] != _zero(header))
     except (zlib.error, ValueError, OSError):
         raise ValueError(f"{path}: HDU {hdu.name}: compressed pixels cannot be read") from None
@@ -53,22 +55,15 @@ def erase_times(path: str | Path) -> None:
     stored.flush()
 
 
-def shape(hdu: Any) -> tuple[int, ...]:
-    """Shape of an image, compressed or not."""
-    if not hdu.header.get("ZIMAGE", False):
-        return tuple(hdu.shape)
-    return tuple(hdu.header[f"ZNAXIS{i}"] for i in range(hdu.header["ZNAXIS"], 0, -1))
-
-
 def _zero(header: fits.Header) -> int:
     """The stored number that means no bit: unsigned integers are stored less BZERO."""
     return -int(header.get("BZERO", 0))
 
 
-def _gunzipped(hdu: Any, path: str | Path, rows: slice) -> NDArray[np.bool_]:
+def _gunzipped(hdu: Any, rows: slice) -> NDArray[np.bool_]:
     header = hdu.header
     word = np.dtype(f">i{header['ZBITPIX'] // 8}")
-    stored = np.memmap(path, dtype=np.uint8, mode="r")
+    stored = np.memmap(stored_in(hdu), dtype=np.uint8, mode="r")
     starts, lengths = (values[rows] for values in _tiles(hdu, stored))
     flags = np.empty((len(lengths), header["ZNAXIS1"]), dtype=bool)
     decoded: dict[bytes, NDArray[np.bool_]] = {}

@@ -10,25 +10,77 @@ import pandas as pd
 from numpy.typing import NDArray
 
 
-def rectangle(values: NDArray[Any], num_elements: int, where: str, first_row: int) -> NDArray[Any]:
+def rectangle(
+    values: NDArray[Any], num_elements: int, where: str, first_row: int
+) -> tuple[NDArray[Any], NDArray[np.intp]]:
     """Rows as a matrix, whether they are that already, sequences, or text of numbers.
 
     where: file and column, for messages; first_row: row number of the first value in its file
-    Raises ValueError for text that is not numbers, for rows of different length and for cells
-    that hold matrices.
+    Returns the matrix, (num_rows, num_elements), and how many elements each row has (0: null);
+    a row of another number is NaN.
+    Raises ValueError for text that is not numbers, and for cells that hold matrices.
     """
     if values.ndim > 2:
         raise ValueError(f"{where} holds arrays of {values.ndim - 1} dimensions, expected one")
     if values.ndim == 2:
-        return values
+        lengths = np.full(len(values), values.shape[1])
+        if values.shape[1] == num_elements:
+            return values, lengths
+        return np.full((len(values), num_elements), np.nan), lengths
     rows = [_row(value, f"{where}, row {first_row + k}") for k, value in enumerate(values)]
-    lengths = {len(row) for row in rows}
-    if len(lengths) > 1:
-        row = next(k for k, numbers in enumerate(rows) if len(numbers) != num_elements)
-        raise ValueError(
-            f"{where}, row {first_row + row} has {len(rows[row])} elements, expected {num_elements}"
-        )
-    return np.stack(rows) if rows else np.empty((0, num_elements))
+    matrix = np.full((len(rows), num_elements), np.nan)
+    for k, row in enumerate(rows):
+        if len(row) == num_elements:
+            matrix[k] = row
+    return matrix, np.array([len(row) for row in rows], dtype=np.intp)
+
+
+def single(values: NDArray[Any], where: str) -> NDArray[Any]:
+    """A column of one value in a row, also where each comes as an array of one element.
+
+    An empty array is None. Raises ValueError for several values in a row.
+    """
+    if values.ndim == 2 and values.shape[1] == 1:
+        return values[:, 0]
+    sizes = {np.size(value) for value in values} if values.dtype == object else {1}
+    if values.ndim > 1 or max(sizes, default=1) > 1:
+        raise ValueError(f"{where} holds several values in a row")
+    if not any(np.ndim(value) for value in values):
+        return values
+    flat = [np.ma.ravel(value).tolist() for value in values]
+    return np.array([cell[0] if cell else None for cell in flat], dtype=object)
+
+
+def whole(values: NDArray[Any], where: str, first_row: int) -> NDArray[np.int64]:
+    """A column of ids as integers of 64 bits, exact whatever they came as.
+
+    Raises ValueError naming the row of what is no integer, or beyond 64 bits, or a real number
+    beyond 2**53 (it has been rounded).
+    """
+    if values.dtype.kind == "i":
+        return values.astype(np.int64)
+    found = np.empty(len(values), dtype=np.int64)
+    for k, value in enumerate(values.tolist()):
+        number = _integer(value)
+        if number is None or not -(2**63) <= number < 2**63:
+            raise ValueError(f"{where}, row {first_row + k} is {value}, expected an integer")
+        found[k] = number
+    return found
+
+
+def _integer(value: Any) -> int | None:
+    """The integer that a cell holds exactly, None where it holds none."""
+    if isinstance(value, bytes):
+        value = value.decode(errors="replace")
+    try:
+        if isinstance(value, str):
+            text = value.strip()
+            return int(text) if re.fullmatch(r"[+-]?\d+", text) else _integer(float(text))
+        if isinstance(value, float):
+            return int(value) if value == int(value) and abs(value) < 2**53 else None
+        return int(value)
+    except (ValueError, TypeError, OverflowError):
+        return None
 
 
 _BRACKETS = re.compile(r"[\[\](){},;]")
@@ -37,9 +89,13 @@ _MISSING = {"null", "none", "--", "masked"}
 
 def _row(value: Any, where: str) -> NDArray[Any]:
     """The numbers of one cell: a sequence, or text such as "[1.2 3.4]" or "(1.2,3.4)"."""
+    if value is None or value is np.ma.masked or (np.ndim(value) == 0 and value != value):
+        return np.empty(0)
     if not isinstance(value, str):
         return np.ma.filled(np.ma.asarray(np.atleast_1d(value), dtype=np.float64), np.nan)
     words = _BRACKETS.sub(" ", value).split()
+    if len(words) == 1 and words[0].lower() in _MISSING:
+        return np.empty(0)
     try:
         return np.array([np.nan if word.lower() in _MISSING else float(word) for word in words])
     except ValueError:

@@ -6,29 +6,31 @@ PROGRAM in the header) and those by healpix. Spectra are flux as observed, 1e-17
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from astropy import units
 from astropy.io import fits
-from astropy_healpix import lonlat_to_healpix
 from numpy.typing import NDArray
 
 from ojala.shards import Columns
 from ojala.spectra import Spectra
 from ojala.surveys.arms import ARMS, WAVE, check_grid, merge_arms
-from ojala.surveys.bit_masks import any_bit, shape
-from ojala.surveys.desi_layout import FIBERMAP, FLUX_UNIT, IVAR_UNIT, NSIDE
+from ojala.surveys.binary_tables import Rows, column_names, read_columns
+from ojala.surveys.bit_masks import any_bit
+from ojala.surveys.desi_layout import FIBERMAP, FLUX_UNIT, IVAR_UNIT
 from ojala.surveys.desi_writing import write_coadd, write_redrock
-from ojala.surveys.hdus import Rows, check_unit, column_names, named, opened, read_columns
+from ojala.surveys.hdus import check_unit, named, opened
+from ojala.surveys.images import holds_whole_numbers, pixels, shape
+from ojala.surveys.pixels import healpix
 
 __all__ = [
     "Coadd",
     "Fibermap",
-    "healpix_of",
+    "check_coadd",
     "read_coadd",
     "read_fibermap",
     "read_redrock",
@@ -55,7 +57,7 @@ class Coadd:
     fibermap: columns of FIBERMAP by name, row by row with spectra
     survey, program: of the header; a file by tile has the survey of its target bits ("sv1", "sv3"
         or "main") and the program "tile<TILEID>", which keeps its keys unique
-    healpix: pixel of each source, nside 64, nested
+    healpix: pixel of each source, nside 64, nested; -1 where it has no position
     """
 
     path: Path
@@ -111,8 +113,9 @@ def read_coadd(
     whole = fibermap if fibermap is not None else read_fibermap(path)
     picked = slice(None) if rows is None else rows
     span, within = _span(picked)
+    check_coadd(path, len(whole))
     with opened(path) as hdus:
-        arms = {arm: _read_arm(hdus, path, arm, span, len(whole)) for arm in ARMS}
+        arms = {arm: _read_arm(hdus, path, arm, span) for arm in ARMS}
         if within is not None:
             arms = {arm: (flux[within], ivar[within]) for arm, (flux, ivar) in arms.items()}
         flux, ivar = merge_arms(arms)
@@ -130,22 +133,36 @@ def read_coadd(
         fibermap=columns,
         survey=whole.survey,
         program=whole.program,
-        healpix=healpix_of(columns["TARGET_RA"], columns["TARGET_DEC"]),
+        healpix=healpix(columns["TARGET_RA"], columns["TARGET_DEC"]),
     )
 
 
+def check_coadd(path: str | Path, num_spectra: int) -> None:
+    """Look at everything of a coadd's arms but the pixels: shapes, wavelengths, units.
+
+    Raises ValueError as read_coadd does.
+    """
+    path = Path(path)
+    with opened(path) as hdus:
+        for arm in ARMS:
+            _check_arm(hdus, path, arm, num_spectra)
+
+
 def read_redrock(path: str | Path) -> Columns:
-    """TARGETID, Z, ZERR, ZWARN, SPECTYPE of a redrock file.
+    """TARGETID, Z, ZERR, ZWARN, SPECTYPE of a redrock file (HDU REDSHIFTS, before 2022 ZBEST).
 
     Raises ValueError naming the file and the HDU or column that is missing, or the TARGETID that
     comes twice.
     """
     with opened(path) as hdus:
-        table = named(hdus, path, "REDSHIFTS")
+        older = "REDSHIFTS" not in hdus and "ZBEST" in hdus
+        table = named(hdus, path, "ZBEST" if older else "REDSHIFTS")
         columns = read_columns(table, path, ["TARGETID", "Z", "ZERR", "ZWARN", "SPECTYPE"])
     ids, counts = np.unique(columns["TARGETID"], return_counts=True)
     if np.any(counts > 1):
-        raise ValueError(f"{path}: HDU REDSHIFTS has TARGETID {ids[counts > 1][0]} more than once")
+        raise ValueError(
+            f"{path}: HDU {table.name} has TARGETID {ids[counts > 1][0]} more than once"
+        )
     return columns
 
 
@@ -154,12 +171,6 @@ def read_tsnr2(path: str | Path) -> NDArray[np.float32]:
     with opened(path) as hdus:
         table = named(hdus, path, "SCORES")
         return read_columns(table, path, ["TSNR2_LRG"])["TSNR2_LRG"]
-
-
-def healpix_of(ra: NDArray[np.float64], dec: NDArray[np.float64]) -> NDArray[np.int32]:
-    """Nested pixels of nside 64 of positions in degrees."""
-    pixels = lonlat_to_healpix(ra * units.deg, dec * units.deg, NSIDE, order="nested")
-    return np.asarray(pixels, dtype=np.int32)
 
 
 def _span(rows: Rows) -> tuple[slice, NDArray[np.intp] | None]:
@@ -182,32 +193,36 @@ def _survey_program(header: fits.Header, fibermap: Any) -> tuple[str, str]:
 
 
 def _read_arm(
-    hdus: fits.HDUList, path: Path, arm: str, rows: slice, num_rows: int
+    hdus: fits.HDUList, path: Path, arm: str, rows: slice
 ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """Flux and ivar of one arm, as stored; ivar is 0 where MASK is set."""
-    letter = arm.upper()
-    wave = named(hdus, path, f"{letter}_WAVELENGTH")
-    try:
-        check_grid(np.asarray(wave.data), arm)
-    except ValueError as error:
-        raise ValueError(f"{path}: HDU {wave.name}: {error}") from None
-    flux = _pixels(hdus, path, f"{letter}_FLUX", FLUX_UNIT, num_rows, arm)[rows]
-    ivar = _pixels(hdus, path, f"{letter}_IVAR", IVAR_UNIT, num_rows, arm)[rows]
-    mask = named(hdus, path, f"{letter}_MASK")
-    _check_shape(mask, path, (num_rows, len(ARMS[arm])))
-    masked = any_bit(mask, path, rows)
+    """Flux and ivar of one arm; ivar is 0 where MASK is set."""
+    flux, ivar = (_real(hdus, path, f"{arm.upper()}_{kind}", rows) for kind in ("FLUX", "IVAR"))
+    masked = any_bit(named(hdus, path, f"{arm.upper()}_MASK"), path, rows)
     return flux, np.where(masked, np.float32(0), ivar) if masked.any() else ivar
 
 
-def _pixels(
-    hdus: fits.HDUList, path: Path, name: str, unit: str, num_rows: int, arm: str
-) -> NDArray[np.floating]:
-    hdu = named(hdus, path, name)
-    check_unit(hdu, path, unit)
-    _check_shape(hdu, path, (num_rows, len(ARMS[arm])))
-    if hdu.header["BITPIX"] not in (-32, -64):
-        raise ValueError(f"{path}: HDU {name} holds integers, expected real numbers")
-    return np.asarray(hdu.data)
+def _real(hdus: fits.HDUList, path: Path, name: str, rows: slice) -> NDArray[np.floating]:
+    try:
+        return pixels(named(hdus, path, name), rows)
+    except (OSError, zlib.error):
+        raise ValueError(f"{path}: HDU {name}: compressed pixels cannot be read") from None
+
+
+def _check_arm(hdus: fits.HDUList, path: Path, arm: str, num_rows: int) -> None:
+    """Raise ValueError unless the HDUs of an arm are there, whole, of its grid and in its units."""
+    letter = arm.upper()
+    wave = named(hdus, path, f"{letter}_WAVELENGTH")
+    try:
+        check_grid(pixels(wave), arm)
+    except ValueError as error:
+        raise ValueError(f"{path}: HDU {wave.name}: {error}") from None
+    for kind, unit, power in (("FLUX", FLUX_UNIT, 1), ("IVAR", IVAR_UNIT, -2), ("MASK", "", 0)):
+        hdu = named(hdus, path, f"{letter}_{kind}")
+        _check_shape(hdu, path, (num_rows, len(ARMS[arm])))
+        if unit:
+            check_unit(hdu, path, unit, power)
+            if holds_whole_numbers(hdu):
+                raise ValueError(f"{path}: HDU {hdu.name} holds integers, expected real numbers")
 
 
 def _check_shape(hdu: Any, path: Path, expected: tuple[int, int]) -> None:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from ojala.surveys.hdus import Formats
 
-NSIDE = 64
-"""Of the nested healpix pixels in every table."""
-
 FLUX_UNIT = "10**-17 erg/(s cm2 Angstrom)"
 IVAR_UNIT = "10**+34 (s2 cm4 Angstrom2) / erg2"
 

@@ -19,6 +19,7 @@ from tqdm import tqdm
 from ojala.shards import Columns
 from ojala.surveys.desi import Fibermap, read_fibermap, read_redrock, read_tsnr2
 from ojala.surveys.desi_tree import Pair
+from ojala.surveys.pixels import placed
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,10 @@ class Repeats:
     def reasons(
         self, path: Path, fibermap: Fibermap, reasons: NDArray[np.object_]
     ) -> NDArray[np.object_]:
-        """``reasons`` with the spectra that a better one replaces added."""
+        """``reasons`` with the spectra that a better one replaces added.
+
+        reasons, and the answer: (num_spectra,), "" for a spectrum that is kept
+        """
         better = self.better.get(path)
         if better:
             for row, targetid in enumerate(fibermap.columns["TARGETID"].tolist()):
@@ -52,6 +56,7 @@ def reasons_against(fibermap: Fibermap, redshifts: Columns) -> NDArray[np.object
     columns = fibermap.columns
     reasons = np.full(len(fibermap), "", dtype=object)
     reasons[redshifts["ZWARN"] != 0] = "redshift warning (ZWARN)"
+    reasons[~placed(columns["TARGET_RA"], columns["TARGET_DEC"])] = "no position"
     reasons[columns["COADD_FIBERSTATUS"] != 0] = "bad fibre status"
     reasons[columns["OBJTYPE"] != "TGT"] = "not a target"
     reasons[columns["TARGETID"] <= 0] = "negative TARGETID"

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from ojala.shards import Columns
 from ojala.surveys.arms import check_grid
 from ojala.surveys.bit_masks import erase_times
-from ojala.surveys.desi_layout import FIBERMAP, FLUX_UNIT, IVAR_UNIT, NSIDE, REDSHIFTS, SCORES
+from ojala.surveys.desi_layout import FIBERMAP, FLUX_UNIT, IVAR_UNIT, REDSHIFTS, SCORES
 from ojala.surveys.hdus import Formats, table_hdu
+from ojala.surveys.pixels import NSIDE
 from ojala.writing import written_whole
 
 Arm = tuple[NDArray[np.floating], NDArray[np.floating], NDArray[np.floating]]

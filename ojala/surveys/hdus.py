@@ -1,59 +1,68 @@
 """FITS files as surveys write them, read so that every fault is one sentence.
 
-Headers are astropy's business; a table's bytes are mapped as they lie on disk and only the
-columns asked for are touched, since a DESI table has some 80 of them and up to 10^7 rows.
+Headers are astropy's business; images are read in ``images``, tables in ``binary_tables``.
 """
 
 from __future__ import annotations
 
-import re
+import gzip
+import shutil
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+import zlib
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import numpy as np
 from astropy.io import fits
-from numpy.typing import NDArray
 
 from ojala.shards import Columns
-
-Rows = NDArray[np.intp] | slice
-"""Which rows to read: positions, or a slice."""
+from ojala.surveys.flux_units import in_flux_density
+from ojala.surveys.images import stored_in
 
 Formats = Mapping[str, tuple[str, str | None]]
 """FITS format and unit of a table's columns by name."""
 
-_BYTES = {"L": "i1", "B": "u1", "I": ">i2", "J": ">i4", "K": ">i8", "E": ">f4", "D": ">f8"}
-_TEXT = {
-    *("MORPHTYPE", "OBJTYPE", "PHOTSYS", "PROGRAM", "RR_SPECTYPE", "SPECTYPE", "SUBTYPE", "SURVEY"),
-}
-"""Columns of DESI's tables that hold text; in all others that are read there is one number."""
-
-_ROWS_AT_ONCE = 65_536
-_OTHERS = {"X": 1, "C": 8, "M": 16, "P": 8, "Q": 16}  # widths of formats that are never read
-
 
 @contextmanager
 def opened(path: str | Path) -> Iterator[fits.HDUList]:
-    """The HDUs of a FITS file, images mapped.
+    """The HDUs of a FITS file, images mapped; a gzipped file is unpacked for as long.
 
     Raises ValueError where the file is absent or is not FITS.
     """
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"{path}: no such file")
-    if path.stat().st_size % 2880:
-        raise ValueError(f"{path}: not a FITS file, or cut off: not whole blocks of 2880 bytes")
-    try:
-        hdus = fits.open(
-            path, memmap=True, do_not_scale_image_data=True, disable_image_compression=True
-        )
-    except OSError as error:
-        raise ValueError(f"{path}: not a FITS file ({_first_line(error)})") from None
-    with hdus:
-        yield hdus
+    with _unpacked(path) as plain:
+        if plain.stat().st_size % 2880:
+            raise ValueError(f"{path}: not a FITS file, or cut off: not whole blocks of 2880 bytes")
+        try:
+            hdus = fits.open(
+                plain, memmap=True, do_not_scale_image_data=True, disable_image_compression=True
+            )
+        except OSError as error:
+            raise ValueError(f"{path}: not a FITS file ({_first_line(error)})") from None
+        with hdus:
+            yield hdus
+
+
+@contextmanager
+def _unpacked(path: Path) -> Iterator[Path]:
+    """The file itself, or for a gzipped one a temporary file of what it holds, to be mapped."""
+    with path.open("rb") as stored:
+        if stored.read(2) != b"\x1f\x8b":
+            yield path
+            return
+    with NamedTemporaryFile(suffix=".fits") as plain:
+        try:
+            with gzip.open(path) as packed:
+                shutil.copyfileobj(packed, plain)
+        except (EOFError, zlib.error, gzip.BadGzipFile):
+            raise ValueError(f"{path}: the gzipped file is cut off or damaged") from None
+        plain.flush()
+        yield Path(plain.name)
 
 
 def named(hdus: fits.HDUList, path: str | Path, name: str) -> Any:
@@ -73,56 +82,17 @@ def named(hdus: fits.HDUList, path: str | Path, name: str) -> Any:
     return hdu
 
 
-def read_columns(
-    hdu: Any,
-    path: str | Path,
-    names: Sequence[str],
-    *,
-    optional: Sequence[str] = (),
-    rows: Rows | None = None,
-) -> Columns:
-    """Columns of a binary table in the machine's byte order, text as str without padding.
+def check_unit(hdu: Any, path: str | Path, expected: str, power: int) -> None:
+    """Raise ValueError unless the image's BUNIT is ``expected``, in any of its spellings.
 
-    optional: columns that are left out where the table lacks them.
-
-    Raises ValueError naming the file, the HDU and the column that is missing, or that holds text
-    or arrays in place of numbers.
+    power: of the flux density that the unit is, -2 for an inverse variance
     """
-    cards = dict(hdu.header)
-    where = f"{path}: HDU {hdu.name}"
-    layout = _row_layout(cards, where)
-    fields = layout.names or ()
-    absent = [name for name in names if name not in fields]
-    if absent:
-        raise ValueError(f"{where} lacks column {absent[0]}")
-    table = _mapped(path, layout, hdu.fileinfo()["datLoc"], cards["NAXIS2"])
-    wanted = [*names, *(name for name in optional if name in fields)]
-    for name in wanted:
-        _check_cell(layout[name], name, where)
-    picked = np.arange(len(table))[slice(None) if rows is None else rows]
-    # Row blocks: each page of a table wider than memory is visited once, not once per column.
-    blocks = [picked[i : i + _ROWS_AT_ONCE] for i in range(0, len(picked), _ROWS_AT_ONCE)]
-    pieces = [{name: table[name][block] for name in wanted} for block in blocks or [picked]]
-    place = {name: i for i, name in enumerate(fields, start=1)}
-    return {
-        name: _native(
-            np.concatenate([piece[name] for piece in pieces]),
-            str(cards[f"TFORM{place[name]}"]),
-            cards.get(f"TZERO{place[name]}", 0),
-        )
-        for name in wanted
-    }
-
-
-def column_names(hdu: Any) -> list[str]:
-    """Names of a binary table's columns, in order."""
-    return _names(dict(hdu.header))
-
-
-def check_unit(hdu: Any, path: str | Path, expected: str) -> None:
-    """Raise ValueError unless the image's BUNIT is ``expected``, in any of its spellings."""
     found = str(hdu.header.get("BUNIT", ""))
-    if _spelling(found) != _spelling(expected):
+    try:
+        ratio = in_flux_density(found, power) / in_flux_density(expected, power)
+    except ValueError:
+        ratio = np.nan
+    if not np.isclose(ratio, 1, rtol=1e-6):
         raise ValueError(f"{path}: HDU {hdu.name} has BUNIT {found!r}, expected {expected!r}")
 
 
@@ -144,70 +114,11 @@ def table_hdu(name: str, formats: Formats, columns: Columns) -> fits.BinTableHDU
     )
 
 
-def _names(cards: Mapping[str, Any]) -> list[str]:
-    return [str(cards[f"TTYPE{i}"]).strip() for i in range(1, cards["TFIELDS"] + 1)]
-
-
-def _row_layout(cards: Mapping[str, Any], where: str) -> np.dtype[Any]:
-    """The bytes of one row, as the TFORM cards state them."""
-    if cards.get("XTENSION") != "BINTABLE":
-        raise ValueError(f"{where} is not a binary table")
-    fields: list[tuple[str, Any]] = []
-    for i, name in enumerate(_names(cards), start=1):
-        found = re.match(r"(\d*)([LXBIJKAEDCMPQ])", str(cards[f"TFORM{i}"]).strip())
-        if found is None:
-            raise ValueError(f"{where}, column {name}: TFORM is not FITS's")
-        fields.append((name, _cell(int(found[1] or 1), found[2])))
-    layout = np.dtype(fields)
-    if layout.itemsize != cards["NAXIS1"]:
-        raise ValueError(f"{where}: rows are not as wide as their columns")
-    return layout
-
-
-def _mapped(
-    path: str | Path, layout: np.dtype[Any], offset: int, num_rows: int
-) -> NDArray[np.void]:
-    if num_rows == 0:  # nothing cannot be mapped
-        return np.empty(0, layout)
-    return np.memmap(path, dtype=layout, mode="r", offset=offset, shape=num_rows)
-
-
-def _cell(repeat: int, kind: str) -> Any:
-    if kind == "A":
-        return f"S{repeat}"
-    if kind == "X":
-        return f"V{-(-repeat // 8)}"
-    base = _BYTES.get(kind, f"V{_OTHERS.get(kind, 0)}")
-    return base if repeat == 1 else (base, (repeat,))
-
-
-def _check_cell(cell: np.dtype[Any], name: str, where: str) -> None:
-    if cell.shape:
-        raise ValueError(f"{where}, column {name} holds several values in a row")
-    if (cell.kind == "S") != (name in _TEXT):
-        expected = "text" if name in _TEXT else "numbers"
-        raise ValueError(f"{where}, column {name} does not hold {expected}")
-
-
-def _native(values: NDArray[Any], form: str, zero: float) -> NDArray[Any]:
-    if values.dtype.kind == "S":
-        return np.char.strip(np.asarray(values).astype("U"))
-    if form.strip().endswith("L"):
-        return np.asarray(values == ord("T"))
-    native = np.array(values, dtype=values.dtype.newbyteorder("="))
-    return native if zero == 0 else native + zero
-
-
 def _check_length(hdu: Any, path: str | Path, name: str) -> None:
     """The bytes that the header announces are in the file."""
     where = hdu.fileinfo()
-    if where["datLoc"] + where["datSpan"] > Path(path).stat().st_size:
+    if where["datLoc"] + where["datSpan"] > Path(stored_in(hdu)).stat().st_size:
         raise ValueError(f"{path}: the file is cut off within HDU {name}")
-
-
-def _spelling(unit: str) -> str:
-    """A unit without the signs in which DESI's spellings differ."""
-    return re.sub(r"[\s()*^]|\*\*", "", unit.replace("/", " ").replace("-", "")).lower()
 
 
 def _first_line(error: Exception) -> str:

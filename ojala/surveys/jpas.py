@@ -11,15 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from astropy import units as u
 from numpy.typing import NDArray
 
 from ojala.shards import Columns
 from ojala.surveys.catalogues import Catalogue, catalogue_paths, open_catalogue
-from ojala.surveys.cells import number
+from ojala.surveys.cells import number, whole
+from ojala.surveys.flux_units import in_flux_density
 from ojala.surveys.jpas_filters import (
     APERTURES,
     ARCHIVE_I_WAVE,
@@ -36,6 +35,7 @@ from ojala.surveys.jpas_filters import (
     usable,
 )
 from ojala.surveys.jpas_writing import write_dual
+from ojala.surveys.qualified_names import without_schema
 
 TOTAL, SHAPE = APERTURES[:2]
 """The aperture of the total i flux, and the one of the spectral shape."""
@@ -63,10 +63,11 @@ class Detections:
     i_flux: total (AUTO) f_lambda in i, same unit, shape (num_sources,)
     mag_i, mag_i_err: the same as AB magnitude and 1 sigma; NaN where not positive
     path, first_row: where the block was read
+    faults: what is wrong with a source's arrays, which are NaN then; "" where nothing is
     """
 
-    tile_id: NDArray[np.int32]
-    number: NDArray[np.int32]
+    tile_id: NDArray[np.int64]
+    number: NDArray[np.int64]
     ra: NDArray[np.float64]
     dec: NDArray[np.float64]
     flux: NDArray[np.float64]
@@ -76,6 +77,7 @@ class Detections:
     mag_i_err: NDArray[np.float64]
     path: Path
     first_row: int
+    faults: NDArray[np.object_]
 
     def __len__(self) -> int:
         return len(self.tile_id)
@@ -97,10 +99,10 @@ def read_dual(path: str | Path, *, rows_per_block: int = 20_000) -> Iterator[Det
     table: 60 filters (miniJPAS), fluxes in place of magnitudes, another unit, a missing column,
     an array of another length, a (tile_id, number) that comes twice.
     """
-    seen = np.empty(0, dtype=np.int64)
+    seen: dict[int, NDArray[np.int64]] = {}
     for part in catalogue_paths(path):
-        for block in _read_table(open_catalogue(part), rows_per_block):
-            seen = _with_new_keys(seen, block)
+        for block in _read_table(without_schema(open_catalogue(part)), rows_per_block):
+            _take_down(seen, block)
             yield block
 
 
@@ -111,12 +113,15 @@ def _read_table(table: Catalogue, rows_per_block: int) -> Iterator[Detections]:
     arrays = [kind.format(aperture) for aperture in (TOTAL, SHAPE) for kind in (values, errors)]
     flags = [name for name in ("flags", "mask_flags") if _has(table, name)]
     scalars = ["tile_id", "number", "alpha_j2000", "delta_j2000"]
-    for first_row, columns in table.blocks(
+    for first_row, columns, lengths in table.blocks(
         scalars, arrays + flags, elements=FILTERS, rows_per_block=rows_per_block
     ):
         for name in arrays + flags:
-            _check_width(table.path, name, columns[name])
-        ids = [_integers(table.path, name, columns[name], first_row) for name in scalars[:2]]
+            if first_row == 0:
+                _check_width(table.path, name, lengths[name])
+        ids = [
+            whole(columns[name], f"{table.path}: column {name}", first_row) for name in scalars[:2]
+        ]
         good = usable(*(_flags(columns, name) for name in ("flags", "mask_flags")))
         total, shape = (
             _fluxes(table, aperture, form, columns, wave, first_row) for aperture in (TOTAL, SHAPE)
@@ -135,7 +140,18 @@ def _read_table(table: Catalogue, rows_per_block: int) -> Iterator[Detections]:
             mag_i_err=mag_i_err,
             path=table.path,
             first_row=first_row,
+            faults=_faults(lengths),
         )
+
+
+def _faults(lengths: Columns) -> NDArray[np.object_]:
+    """What is wrong with the arrays of each source, "" where nothing is; the first one counts."""
+    faults = np.full(len(next(iter(lengths.values()))), "", dtype=object)
+    for name, found in lengths.items():
+        for length in set(found[found != len(FILTERS)].tolist()):
+            fault = f"{name} has {length} elements, expected {len(FILTERS)}"
+            faults[(found == length) & (faults == "")] = fault if length else f"{name} is null"
+    return faults
 
 
 def _has(table: Catalogue, name: str) -> bool:
@@ -165,25 +181,16 @@ def _minijpas(path: Path) -> ValueError:
     )
 
 
-def _check_width(path: Path, name: str, array: NDArray[Any]) -> None:
-    if array.shape[1] == 60:
+def _check_width(path: Path, name: str, lengths: NDArray[np.intp]) -> None:
+    """Raise ValueError where all arrays have one length, and another one than they should."""
+    given = set(lengths[lengths > 0].tolist())
+    if given == {60}:
         raise _minijpas(path)
-    if array.shape[1] != len(FILTERS):
+    if len(given) == 1 and given != {len(FILTERS)}:
         raise ValueError(
-            f"{path}: column {name} has {array.shape[1]} elements per row, "
+            f"{path}: column {name} has {given.pop()} elements per row, "
             f"expected the {len(FILTERS)} filters of J-PAS"
         )
-
-
-def _integers(path: Path, name: str, column: NDArray[Any], first_row: int) -> NDArray[np.int32]:
-    values = number(column)
-    wrong = ~np.isfinite(values) | (values != np.round(values))
-    if np.any(wrong):
-        row = int(np.argmax(wrong))
-        raise ValueError(
-            f"{path}: column {name}, row {first_row + row} is {column[row]}, expected an integer"
-        )
-    return values.astype(np.int32)
 
 
 def _flags(columns: Columns, name: str) -> NDArray[np.int64]:
@@ -239,12 +246,11 @@ def _flux_scale(table: Catalogue, name: str) -> float:
     if not unit:
         return 1.0
     try:
-        scale = u.Unit(unit).to(u.erg / u.s / u.cm**2 / u.AA) / FLUX_UNIT
-    except (ValueError, TypeError, u.UnitConversionError):
+        return in_flux_density(unit) / FLUX_UNIT
+    except ValueError:
         raise ValueError(
             f"{table.path}: column {name} is in {unit}, expected 1e-19 erg/s/cm2/Angstrom"
         ) from None
-    return float(scale)
 
 
 BRIGHTEST = 1e9
@@ -261,15 +267,19 @@ def _check_fluxes(table: Catalogue, name: str, flux: NDArray[np.float64]) -> Non
         )
 
 
-def _with_new_keys(seen: NDArray[np.int64], block: Detections) -> NDArray[np.int64]:
-    """The sorted keys so far and those of a block; raises ValueError where one comes twice."""
-    keys = (block.tile_id.astype(np.int64) << 32) | block.number.astype(np.int64)
-    merged = np.sort(np.concatenate([seen, keys]), kind="stable")
-    twice = merged[1:][merged[1:] == merged[:-1]]
-    if len(twice):
-        row = np.flatnonzero(keys == twice[0])[-1]
-        raise ValueError(
-            f"{block.path}: row {block.first_row + row}, tile_id {block.tile_id[row]}, "
-            f"number {block.number[row]} comes twice, expected every source once"
-        )
-    return merged
+def _take_down(seen: dict[int, NDArray[np.int64]], block: Detections) -> None:
+    """Add a block's sources to the numbers seen of each tile.
+
+    Raises ValueError where one is there already.
+    """
+    for tile in np.unique(block.tile_id).tolist():
+        rows = np.flatnonzero(block.tile_id == tile)
+        numbers = np.concatenate([seen.get(tile, np.empty(0, np.int64)), block.number[rows]])
+        seen[tile] = np.sort(numbers, kind="stable")
+        twice = seen[tile][1:][np.diff(seen[tile]) == 0]
+        if len(twice):
+            row = rows[np.flatnonzero(block.number[rows] == twice[0])[-1]]
+            raise ValueError(
+                f"{block.path}: row {block.first_row + row}, tile_id {tile}, "
+                f"number {twice[0]} comes twice, expected every source once"
+            )

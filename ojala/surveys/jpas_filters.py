@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ojala.bands import band, narrow_bands
-from ojala.synphot import AB_ZERO_FLUX, SPEED_OF_LIGHT
+from ojala.constants import AB_ZERO_FLUX, ANGSTROM_PER_SECOND, POGSON
 
 FILTERS = ("uJAVA", *(band.token for band in narrow_bands()), "J1007", "iSDSS")
 """Names of the array elements, in the order of the archive's table jpas.Filter."""
@@ -51,14 +51,14 @@ UNUSABLE_FLAGS = {
 Bits 1 (neighbours or bad pixels) and 2 (deblended) warn only: both are common and mild.
 """
 
-POGSON = 2.5 / np.log(10)
-
 
 def usable(flags: NDArray[Any], mask_flags: NDArray[Any]) -> NDArray[np.bool_]:
     """True where no flag of UNUSABLE_FLAGS is set and the archive's masks (any bit) are clear.
 
     mask_flags tell that a source lies outside the window of a filter's image, or near a bright
     star or an artefact.
+
+    flags, mask_flags, and the answer: any shape
     """
     bits = sum(UNUSABLE_FLAGS)
     clear = (np.asarray(flags, dtype=np.int64) & bits == 0) & (np.asarray(mask_flags) == 0)
@@ -89,7 +89,10 @@ def flux_of_mag(
 def mag_of_flux(
     flux: NDArray[Any], flux_err: NDArray[Any], wave: NDArray[np.float64] | float | None = None
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """AB magnitudes and errors of f_lambda, as in ``flux_of_mag``; NaN where flux <= 0."""
+    """AB magnitudes and errors of f_lambda, as in ``flux_of_mag``; NaN where flux <= 0.
+
+    All of any shape that broadcasts with wave: (num_sources, 57) where wave is None.
+    """
     flux = np.where(np.asarray(flux) > 0, np.asarray(flux, dtype=np.float64), np.nan)
     mag_ab, mag_ab_err = -2.5 * np.log10(flux / _flux_of_zero(wave)), POGSON * flux_err / flux
     observed = np.isfinite(mag_ab) & np.isfinite(mag_ab_err)
@@ -115,4 +118,4 @@ def over_i(
 def _flux_of_zero(wave: NDArray[np.float64] | float | None) -> NDArray[np.float64]:
     """f_lambda of AB magnitude 0 at a pivot wavelength, FLUX_UNIT."""
     pivot = pivots() if wave is None else np.asarray(wave)
-    return np.asarray(AB_ZERO_FLUX * SPEED_OF_LIGHT / FLUX_UNIT / pivot**2)
+    return np.asarray(AB_ZERO_FLUX * ANGSTROM_PER_SECOND / FLUX_UNIT / pivot**2)

@@ -156,7 +156,14 @@ def _arrow(column: Any) -> pa.Array:
     if column.ndim == 2:
         flat = np.ascontiguousarray(np.ma.getdata(column)).ravel()
         return pa.FixedSizeListArray.from_arrays(_native(flat), column.shape[1])
-    return pa.array(column.tolist()) if column.dtype.kind in "OUS" else _native(column)
+    if column.dtype == object:  # arrays of any length, or text
+        return pa.array([_cell(value) for value in column])
+    return pa.array(column.tolist()) if column.dtype.kind in "US" else _native(column)
+
+
+def _cell(value: Any) -> Any:
+    """A cell as a list where it is an array: None for what is masked."""
+    return np.ma.asarray(value).tolist() if np.ndim(value) else value
 
 
 def _native(values: Any) -> pa.Array:

@@ -18,17 +18,27 @@ from astropy.io import fits
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from ojala.constants import NANOMAGGIE_ZERO, POGSON
 from ojala.shards import Columns, morphtype_codes
 from ojala.surveys.catalogues import catalogue_paths, open_catalogue
 from ojala.surveys.cells import number
+from ojala.surveys.pixels import chord, placed, unit_vectors
+from ojala.surveys.qualified_names import without_schema
 from ojala.writing import written_whole
 
 BANDS = ("G", "R", "Z", "W1", "W2")
 
-NANOMAGGIE_ZERO = 22.5
-"""AB magnitude of one nanomaggie."""
+NORTH_DEC = 32.375
+"""Degrees: north of it and of the Galactic plane the Legacy Surveys are BASS and MzLS."""
 
-POGSON = 2.5 / np.log(10)
+GALACTIC_POLE = (192.8595, 27.1284)
+"""Right ascension and declination (J2000), degrees."""
+
+
+def in_north(ra: NDArray[np.float64], dec: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """True where BASS and MzLS observed, False where DECam did; (num_positions,), degrees."""
+    above = unit_vectors(ra, dec) @ unit_vectors(*np.array(GALACTIC_POLE)[:, None])[0] > 0
+    return np.asarray((dec > NORTH_DEC) & above)
 
 
 def ab_of_nanomaggies(flux: NDArray[Any], ivar: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -67,12 +77,14 @@ def read_sweep(path: str | Path, *, rows_per_block: int = 100_000) -> Sweep:
     num_rows = 0
     vectors, blocks = [np.empty((0, 3))], [_magnitudes(_no_sources())]
     columns = [name.lower() for name in ("RA", "DEC", "TYPE", *_flux_columns())]
-    for _, block in open_catalogue(path).blocks(columns, rows_per_block=rows_per_block):
+    table = without_schema(open_catalogue(path))
+    for _, block, _ in table.blocks(columns, rows_per_block=rows_per_block):
         block = {name.upper(): values for name, values in block.items()}
         block["TYPE"] = _texts(block["TYPE"])
-        directions = unit_vectors(number(block["RA"]), number(block["DEC"]))
+        ra, dec = number(block["RA"]), number(block["DEC"])
+        directions = unit_vectors(ra, dec)
         single = block["TYPE"] != "DUP"
-        kept = single & np.isfinite(directions).all(axis=1)
+        kept = single & placed(ra, dec)
         num_rows += int(single.sum())
         vectors.append(directions[kept])
         blocks.append(_magnitudes({name: values[kept] for name, values in block.items()}))
@@ -102,12 +114,14 @@ class Legacy:
 
         ra, dec: degrees; radius: arcsec. Where none is within the radius, magnitudes are NaN
         and MORPHTYPE is -1.
+
+        ra, dec, and every column: (num_positions,)
         """
         columns = _magnitudes(_no_sources(len(ra)))
-        nearest = np.full(len(ra), 2 * np.sin(np.radians(radius / 3600) / 2))
-        vectors, finite = unit_vectors(ra, dec), np.isfinite(ra) & np.isfinite(dec)
+        nearest = np.full(len(ra), chord(radius))
+        vectors, known = unit_vectors(ra, dec), placed(ra, dec)
         for path in catalogue_paths(self.path):
-            inside = np.flatnonzero(finite & _in_box(path, ra, dec, margin=radius / 3600))
+            inside = np.flatnonzero(known & _in_box(path, ra, dec, margin=radius / 3600))
             if len(inside):
                 sweep = self._sweep(path)
                 distance, row = sweep.tree.query(vectors[inside])
@@ -123,12 +137,6 @@ class Legacy:
         while len(self._read) > self.kept:
             del self._read[next(iter(self._read))]
         return sweep
-
-
-def unit_vectors(ra: NDArray[np.float64], dec: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Directions on the sky, degrees, as vectors of shape (num_positions, 3)."""
-    lon, lat = np.radians(ra), np.radians(dec)
-    return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=1)
 
 
 _BOX = re.compile(r"sweep-(\d{3})([mp])(\d{3})-(\d{3})([mp])(\d{3})")

@@ -33,7 +33,10 @@ class FehCalibration:
     logg_range: tuple[float, float]
 
     def offset(self, teff: NDArray[np.floating], logg: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Measured minus true [Fe/H], dex; NaN outside the range. teff in K, logg in dex."""
+        """Measured minus true [Fe/H], dex; NaN outside the range. teff in K, logg in dex.
+
+        All arrays: (num_stars,).
+        """
         x = np.log10(np.where(teff > 0, teff, np.nan) / 5000) / 0.1
         offset = np.where(
             logg < self.dwarf_logg,
@@ -61,5 +64,8 @@ def calibrated_feh(
     logg: NDArray[np.floating],
     calibration: FehCalibration = RVS_DR1,
 ) -> NDArray[np.floating]:
-    """[Fe/H] of the catalogue less its systematic error; NaN where no calibration exists."""
+    """[Fe/H] of the catalogue less its systematic error; NaN where no calibration exists.
+
+    feh (dex), teff (K), logg (dex), and the answer: (num_stars,)
+    """
     return np.asarray(feh - calibration.offset(teff, logg))

@@ -22,7 +22,7 @@ from ojala.bands import broad_bands, narrow_bands
 from ojala.quantities import CLASSES, NO_CODE
 from ojala.rejects import Rejects
 from ojala.shards import CATEGORICAL, DESI_KEYS, EXTRA_LABELS, Columns, mocks_schema
-from ojala.surveys.cells import number
+from ojala.surveys.cells import number, whole
 from ojala.surveys.jpas_filters import ARCHIVE_I_WAVE, flux_of_mag, over_i
 from ojala.surveys.pixels import healpix
 
@@ -188,7 +188,7 @@ def photometry(
     for frame in pd.read_csv(path, usecols=sorted(wanted & set(names)), chunksize=rows_per_block):
         flux = _matrix(frame, [fluxes[token] for token in tokens])
         flux_err = _matrix(frame, [errors.get(token, "") for token in tokens])
-        columns = _released_keys(frame) | _released_light(frame, path, first_row)
+        columns = _released_keys(frame, path, first_row) | _released_light(frame, path, first_row)
         if ratios is None:
             ratios = are_ratios(flux, columns["AUTO_iSDSS"])
         if not ratios:
@@ -245,12 +245,14 @@ def _matrix(frame: pd.DataFrame, names: Sequence[str]) -> NDArray[np.float64]:
     return np.stack([number(frame[n].to_numpy()) if n in frame else missing for n in names], axis=1)
 
 
-def _released_keys(frame: pd.DataFrame) -> Columns:
+def _released_keys(frame: pd.DataFrame, path: Path, first_row: int) -> Columns:
     given = {
         key: number(frame[name].to_numpy()) for key, name in POSITIONS.items() if name in frame
     }
     columns: Columns = {
-        key: given[key].astype(np.int32) for key in ("tile_id", "number") if key in given
+        key: whole(frame[POSITIONS[key]].to_numpy(), f"{path}: column {POSITIONS[key]}", first_row)
+        for key in ("tile_id", "number")
+        if key in given
     }
     if "ra" in given and "dec" in given:
         columns |= {"ra": given["ra"], "dec": given["dec"]}

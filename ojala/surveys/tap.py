@@ -15,12 +15,15 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from xml.parsers.expat import ExpatError
 
+import numpy as np
 import pyvo
 import requests
 import urllib3
 from astropy.io.votable.exceptions import VOTableSpecError
-from astropy.table import Table
+from astropy.table import MaskedColumn, Table
 from pyvo.dal import DALFormatError, DALQueryError, DALServiceError
+
+from ojala.surveys.qualified_names import short_names
 
 ARCHIVE = "https://archive.cefca.es/catalogues"
 SERVICE = f"{ARCHIVE}/vo/tap/jpas-idr202406"
@@ -107,12 +110,27 @@ class Archive:
             # Units outside the standard, and the overflow that is told below.
             warnings.simplefilter("ignore")
             answer = ask(adql)
-            rows = answer.to_table()
+            rows = _plain(answer.to_table())
         if answer.query_status.upper() == "OVERFLOW":
             raise ValueError(
                 f"{self.url}: the service cuts answers at {len(rows)} rows: ask for smaller pages"
             )
         return rows
+
+
+def _plain(rows: Table) -> Table:
+    """An answer with short names in small letters, and one value where all arrays have one."""
+    for name, short in short_names(rows.colnames).items():
+        values = rows[name]
+        if values.ndim == 2 and values.shape[1] == 1:
+            rows.replace_column(name, values[:, 0])
+        elif values.dtype == object and all(np.ndim(c) and np.size(c) == 1 for c in values):
+            cells = [np.ma.ravel(cell).tolist()[0] for cell in values]
+            hidden = [cell is None for cell in cells]
+            rows.replace_column(name, MaskedColumn([cell or 0 for cell in cells], mask=hidden))
+        if short.lower() != name:
+            rows.rename_column(name, short.lower())
+    return rows
 
 
 class _PatientSession(requests.Session):

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ojala.shards import Columns
-from ojala.surveys.hdus import named, opened, read_columns
+from ojala.surveys.binary_tables import read_columns
+from ojala.surveys.hdus import named, opened
 from ojala.surveys.metallicity import calibrated_feh
 from ojala.surveys.vacs_layout import (
     CIGALE,
@@ -102,11 +103,13 @@ def read_mws(path: str | Path, targetid: TargetIds = None) -> Columns:
     outside the range of the calibration (metallicity.calibrated_feh).
 
     Raises ValueError naming the file and the HDU or column that is missing.
+
+    targetid: (num_targets,); None: every row. Columns: (num_rows,)
     """
     names = [f"{token}{kind}" for token in MWS for kind in ("", "_ERR")]
     names += ["RVS_WARN", "RR_SPECTYPE", "SUCCESS", "PRIMARY"]
     table = _read(path, "RVTAB", names, targetid)
-    good = table["PRIMARY"] & table["SUCCESS"] & (table["RVS_WARN"] == 0)
+    good = (table["PRIMARY"] == 1) & (table["SUCCESS"] == 1) & (table["RVS_WARN"] == 0)
     good &= table["RR_SPECTYPE"] == "STAR"
     table = {name: values[good] for name, values in table.items()}
     table["FEH"] = calibrated_feh(table["FEH"], table["TEFF"], table["LOGG"])
@@ -122,6 +125,8 @@ def read_bhmass(path: str | Path, targetid: TargetIds = None) -> Columns:
     The catalogue is of the main survey and has no SURVEY column.
 
     Raises ValueError naming the file and the HDU or column that is missing.
+
+    targetid: (num_targets,); None: every row. Columns: (num_rows,)
     """
     table = _read(path, "BHMASS", [PAN25, f"{PAN25}_ERR"], targetid, has_survey=False)
     table["SURVEY"] = np.full(len(table["TARGETID"]), "main")

@@ -6,7 +6,8 @@ from drawn import labelled
 from test_noise_comparison import errors_of
 from test_sampling import population
 
-from ojala.figures import noise, sampling, save
+from ojala.figures.style import save
+from ojala.figures.training_set import noise, sampling
 from ojala.metrics import NOT_ENOUGH
 from ojala.noise_comparison import ErrorSet
 from ojala.quantities import CLASSES

@@ -2,7 +2,9 @@
 
 import os
 import signal
+import socket
 import sys
+import tempfile
 
 import pyarrow.parquet as pq
 import pytest
@@ -101,3 +103,41 @@ def test_two_workers_one_killed_give_the_loss_curve_of_one(tmp_path, tables, mac
     with pytest.raises(ValueError, match="the regression term is nan"):
         train(tmp_path, tables | {"nan_at": 2}, 1, "one")
     assert cluster.is_cut_off(machines(tmp_path, 1), "one")
+
+
+def test_a_head_that_is_away_is_told_soon(tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "HEAD_PATIENCE", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as listening:  # takes connections, says nothing
+        silent = listening.getsockname()[1]
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            away = other.getsockname()[1]
+        for address in (f"127.0.0.1:{away}", f"ray://127.0.0.1:{away}", f"127.0.0.1:{silent}"):
+            monkeypatch.setenv("RAY_ADDRESS", address)
+            begun = cluster.train(mortal, {}, machines(tmp_path, 1), name="a", last_checkpoint="b")
+            with pytest.raises(ValueError, match=f"RAY_ADDRESS={address} does not answer"):
+                next(begun)
+    for local in ("", "auto", "local"):
+        monkeypatch.setenv("RAY_ADDRESS", local)
+        cluster.check_head()
+
+
+def test_a_head_that_is_there_answers(machine, monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", ray.get_runtime_context().gcs_address)
+    cluster.check_head()
+
+
+def test_a_long_directory_of_temporary_files_is_not_rays(tmp_path, monkeypatch):
+    """Of the dashboard neither, whose own process keeps a socket there."""
+    place = tmp_path / ("slurm_job_" + "0123456789" * 9)
+    place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    monkeypatch.setenv("TMPDIR", str(place))
+    with cluster.connected(machines(tmp_path, 1)):
+        assert ray.get(ray.remote(os.getpid).remote()) != os.getpid()
+    assert os.environ["TMPDIR"] == str(place)
+    monkeypatch.setattr(cluster, "SHORT_PLACES", (str(tmp_path / "nowhere"),))
+    with (
+        pytest.raises(ValueError, match=r"TMPDIR is .*set TMPDIR to a shorter one"),
+        cluster.connected(machines(tmp_path, 1)),
+    ):
+        pass

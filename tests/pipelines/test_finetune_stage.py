@@ -18,7 +18,7 @@ from ojala import bundle, head
 from ojala.evaluate_config import TITLES
 from ojala.rejects import Rejects
 from ojala.shards import as_table, column, columns_of, jpas_schema, matched_schema, write_shards
-from pipelines import finetune, register, stage, tracking, vac
+from pipelines import finetune, register, stage, store, tracking, vac
 
 pytestmark = pytest.mark.slow
 
@@ -118,7 +118,7 @@ def test_a_head_is_registered_once_and_tied_to_the_version_of_its_base(project):
     assert "black-hole mass" in version.description
     alias = tracking.client().get_model_version_by_alias("ojala-head-bh-mass", "candidate")
     assert alias.version == version.version
-    mlflow.set_tracking_uri(tracking.uri())
+    mlflow.set_tracking_uri(store.uri())
     place = mlflow.artifacts.download_artifacts("models:/ojala-head-bh-mass/1")
     assert head.load(place, digest).digest == opened.digest
 

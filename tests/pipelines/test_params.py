@@ -1,6 +1,7 @@
 """Parameter files: typed, complete, and one sentence where they are not."""
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Literal
 
 import pytest
@@ -90,3 +91,56 @@ def test_what_is_not_a_parameter_file_is_one_sentence(tmp_path, text):
     path.write_text(text)
     with pytest.raises(ValueError, match=r"params\.yaml: "):
         params.read(path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cloud:
+    cover: float
+    dust: Dust | None
+    layers: tuple[Dust, ...]
+
+    def __post_init__(self):
+        if not 0 <= self.cover <= 1:
+            raise ValueError(f"cloud.cover is {self.cover}, expected 0 ... 1")
+
+
+CLOUD = {"cover": 0.5, "dust": None, "layers": [{"slope": -1}, {"slope": 0.5}]}
+
+
+def test_sections_may_be_null_or_stand_in_a_list():
+    cloud = params.build(Cloud, CLOUD, "p.yaml: cloud")
+    assert cloud == Cloud(cover=0.5, dust=None, layers=(Dust(slope=-1.0), Dust(slope=0.5)))
+    assert type(cloud.layers[1]) is Dust
+    assert params.build(Cloud, CLOUD | {"dust": {"slope": 2}}, "p.yaml: cloud").dust == Dust(
+        slope=2
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"cover": 2}, "p.yaml: cloud.cover is 2.0, expected 0 ... 1"),
+        ({"cover": "0.5"}, "p.yaml: cloud.cover is '0.5', expected a number"),
+        ({"cover": None}, "p.yaml: cloud.cover is None, expected a number"),
+        ({"cover": date(2020, 1, 1)}, "p.yaml: cloud.cover is ['2020-01-01'], expected a number"),
+        ({"dust": {}}, "p.yaml: cloud.dust.slope is missing"),
+        ({"dust": {"slop": 1}}, "p.yaml: cloud.dust: slop is not a parameter; did you mean slope?"),
+        (
+            {"dust": "none"},
+            "p.yaml: cloud.dust is 'none', expected a section of named parameters or null",
+        ),
+        ({"layers": [{"slope": 1}, {}]}, "p.yaml: cloud.layers[1].slope is missing"),
+        ({"layers": [{"slope": "steep"}]}, "p.yaml: cloud.layers[0].slope is 'steep'"),
+        ({"colour": 1, "cover": "x"}, "p.yaml: cloud: colour is not a parameter"),
+    ],
+)
+def test_a_fault_deep_in_a_section_is_one_sentence(change, sentence):
+    with pytest.raises(ValueError) as raised:
+        params.build(Cloud, CLOUD | change, "p.yaml: cloud")
+    assert str(raised.value).startswith(sentence) and "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("kind", ["text", 3, ["seed"], None])
+def test_a_section_is_a_mapping(kind):
+    with pytest.raises(ValueError, match=r"^p\.yaml: cloud is .*, expected a section of named"):
+        params.build(Cloud, kind, "p.yaml: cloud")

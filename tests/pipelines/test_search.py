@@ -151,7 +151,9 @@ def check_files(project, parent, runs):
     assert {file.path for file in server.list_artifacts(parent, "tune")} == {
         f"tune/{name}" for name in ("best.yaml", "trials.csv", "parallel.png", "pareto.png")
     }
-    assert list((project / "ray").iterdir()) == [], "a search that is done is not resumed"
+    assert list((project / ".ojala" / "ray").iterdir()) == [], (
+        "a search that is done is not resumed"
+    )
 
 
 def test_where_every_trial_fails_there_is_no_best_and_the_reason_is_said(project):

@@ -1,12 +1,13 @@
 """Runs: what was trained, on which data, by which code, can be read back."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
 import mlflow
 import pytest
 
-from pipelines import digests, tracking
+from pipelines import digests, stage_code, tracking
 
 
 @pytest.fixture
@@ -76,6 +77,33 @@ def test_the_digest_of_inputs_follows_data_and_parameters():
     assert digests.inputs_digest({"data/weights": "aa"}, {"steps": 2, "rate": 1.0}) == first
     assert digests.inputs_digest({"data/weights": "bb"}, {"rate": 1.0, "steps": 2}) != first
     assert digests.inputs_digest({"data/weights": "aa"}, {"rate": 1.1, "steps": 2}) != first
+
+
+@pytest.mark.parametrize(
+    ("edited", "goes_on"),
+    [
+        ("ojala/figures/style.py", True),
+        ("ojala/report_page.py", True),
+        ("ojala/vac.py", True),
+        ("ojala/loss.py", False),
+        ("ojala/data/quantities.ecsv", False),
+        ("pipelines/learning.py", False),
+    ],
+)
+@pytest.mark.parametrize("stage", ["train", "tune", "noise"])
+def test_a_cut_off_training_goes_on_unless_code_behind_it_changes(
+    stage, edited, goes_on, tmp_path, monkeypatch
+):
+    before = digests.inputs_digest({}, {}, stage)
+    for name in stage_code.behind(stage):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(stage_code.ROOT / name, tmp_path / name)
+    monkeypatch.setattr(digests, "ROOT", tmp_path)
+    assert digests.inputs_digest({}, {}, stage) == before
+    (tmp_path / edited).parent.mkdir(parents=True, exist_ok=True)
+    with (tmp_path / edited).open("a") as file:
+        file.write("# edited\n")
+    assert (digests.inputs_digest({}, {}, stage) == before) == goes_on
 
 
 def test_only_what_a_run_does_not_write_itself_makes_a_commit_dirty(tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ import urllib.request
 import pytest
 from matplotlib.figure import Figure
 
-from pipelines import tracking
+from pipelines import store, tracking
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
@@ -44,7 +44,7 @@ def address(runs, tmp_path):
     command = [sys.executable, "-m", "mlflow", "ui", "--port", str(port), "--workers", "1"]
     log = (tmp_path / "ui.log").open("w")
     server = subprocess.Popen(
-        [*command, "--backend-store-uri", tracking.uri()], stdout=log, stderr=log
+        [*command, "--backend-store-uri", store.uri()], stdout=log, stderr=log
     )
     address = f"http://127.0.0.1:{port}"
     try:

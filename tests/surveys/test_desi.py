@@ -8,7 +8,6 @@ from desi_survey import fibermap_of, flat_arms, real_files, redshifts_of, write_
 
 from ojala.surveys.arms import ARMS, FIRST, TOLERANCE, WAVE, check_grid, merge_arms, split_arms
 from ojala.surveys.desi import (
-    healpix_of,
     read_coadd,
     read_fibermap,
     read_redrock,
@@ -17,6 +16,7 @@ from ojala.surveys.desi import (
     write_redrock,
 )
 from ojala.surveys.desi_tree import catalogues, pairs
+from ojala.surveys.pixels import healpix
 
 IDS = np.array([39_000_001, 39_000_002, 39_000_003])
 
@@ -181,7 +181,7 @@ def test_files_find_each_other_in_either_layout(tmp_path):
 
 
 def test_healpix_of_known_places():
-    assert healpix_of(np.array([149.46540425]), np.array([1.79364675]))[0] == 27247
+    assert healpix(np.array([149.46540425]), np.array([1.79364675]))[0] == 27247
 
 
 def broken(kind, path):

@@ -45,7 +45,11 @@ def make_sources(seed: int = 1) -> Columns:
 
 def read_all(path: Path, rows_per_block: int = 4) -> dict[str, np.ndarray]:
     blocks = list(read_dual(path, rows_per_block=rows_per_block))
-    names = [name for name in Detections.__dataclass_fields__ if name not in ("path", "first_row")]
+    names = [
+        name
+        for name in Detections.__dataclass_fields__
+        if name not in ("path", "first_row", "faults")
+    ]
     return {name: np.concatenate([getattr(block, name) for block in blocks]) for name in names}
 
 
@@ -306,13 +310,49 @@ def test_a_bad_table_is_one_sentence_with_its_name(
     assert "\n" not in str(raised.value)
 
 
-def test_a_short_row_of_text_is_named(dual: Path):
-    path = as_csv(plain(dual), dual, spaced)
+def faults(path: Path) -> list[str]:
+    return [fault for block in read_dual(path, rows_per_block=4) for fault in block.faults]
+
+
+def test_a_row_of_another_length_is_its_own_fault(dual: Path):
+    table = plain(dual)
+    table.write(dual, overwrite=True)
+    expected = read_all(dual)["flux"]
+    path = as_csv(table, dual, spaced)
     lines = path.read_text().splitlines()
     lines[4] = lines[4].replace("[", "[1.0 ", 1)
     path.write_text("\n".join(lines))
-    with pytest.raises(ValueError, match="row 2 has 58 elements, expected 57"):
-        read_all(path)
+    assert faults(path) == ["", "", "mag_auto has 58 elements, expected 57", *[""] * 8]
+    others = np.arange(NUM_SOURCES) != 2
+    read = read_all(path)["flux"]
+    assert np.allclose(read[others], expected[others], rtol=1e-6, equal_nan=True)
+
+
+@pytest.mark.parametrize("row", [0, 5, NUM_SOURCES - 1])
+def test_null_arrays_of_one_source_are_its_own_fault(dual: Path, row: int):
+    table = plain(dual)
+    columns = {name: table[name].tolist() for name in table.colnames}
+    for name in table.colnames:
+        if table[name].ndim == 2:
+            columns[name][row] = None
+    path = dual.with_suffix(".parquet")
+    pq.write_table(pa.table(columns), path)
+    assert [k for k, fault in enumerate(faults(path)) if fault] == [row]
+    assert faults(path)[row] == "mag_auto is null"
+    assert np.isnan(read_all(path)["flux"][row]).all()
+
+
+@pytest.mark.parametrize("tile", [3_000_000_001, 2**62 + 1, -(2**40)])
+def test_keys_keep_all_their_digits(tmp_path: Path, sources: Columns, tile: int):
+    write_dual(tmp_path / "dual.fits", sources)
+    table = plain(tmp_path / "dual.fits")
+    table["TILE_ID"] = np.full(NUM_SOURCES, tile)
+    table["NUMBER"] = np.arange(NUM_SOURCES) + 2**33
+    table.write(tmp_path / "wide.fits")
+    for path in (tmp_path / "wide.fits", as_parquet(table, tmp_path / "wide.fits")):
+        read = read_all(path)
+        assert set(read["tile_id"].tolist()) == {tile}
+        assert read["number"].tolist() == [2**33 + k for k in range(NUM_SOURCES)]
 
 
 def test_a_source_that_comes_twice_in_two_pages_is_named(tmp_path: Path, sources: Columns):

@@ -1,0 +1,139 @@
+"""Bodies are limited before they are read, unpacked within a limit, and queries asked once."""
+
+import asyncio
+import gzip
+import json
+import re
+import threading
+import time
+import zlib
+
+import pytest
+from asked_service import asked_service
+from toy_heads import toy_bundle
+
+from ojala.quantities import queries
+from serving import bodies, service
+
+JSON = {"Content-Type": "application/json"}
+ASKED = {"sources": [{"MAG_i": 18.9, "MAG_G": 20.4}], "queries": ["Z_GAL"]}
+BODY = json.dumps(ASKED).encode()
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    with asked_service(OJALA_BUNDLE=toy_bundle(tmp_path_factory.mktemp("m") / "ojala")) as client:
+        yield client
+
+
+def post(client, body, **headers):
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return client.post("/predict", content=body, headers=JSON | named)
+
+
+def refused(answer, status, words):
+    assert answer.status_code == status, answer.text
+    assert list(answer.json()) == ["error"] and words in answer.json()["error"]
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "GZIP", "x-gzip"])
+def test_a_packed_body_is_answered_as_the_plain_one(client, encoding):
+    plain = post(client, BODY)
+    assert plain.status_code == 200 and "Z_GAL" in plain.json()["predictions"][0]
+    assert post(client, gzip.compress(BODY), Content_Encoding=encoding).json() == plain.json()
+    members = gzip.compress(BODY[:20]) + gzip.compress(BODY[20:])
+    assert post(client, members, Content_Encoding=encoding).json() == plain.json()
+    assert post(client, BODY, Content_Encoding="identity").json() == plain.json()
+
+
+@pytest.mark.parametrize("encoding", ["deflate", "br", "zstd", "gzip, gzip", "rot13"])
+def test_another_encoding_is_refused_by_name(client, encoding):
+    refused(post(client, zlib.compress(BODY), Content_Encoding=encoding), 415, f"is {encoding},")
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (gzip.compress(BODY)[:-9], "cut off"),
+        (BODY, "not what gzip writes"),
+        (gzip.compress(BODY) + b"more", "not what gzip writes"),
+        (b"", "sources"),
+    ],
+)
+def test_a_packed_body_that_is_none_is_refused(client, body, words):
+    refused(post(client, body, Content_Encoding="gzip"), 400, words)
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(client):
+    bomb = gzip.compress(b" " * (bodies.MAX_BYTES + 1))
+    assert len(bomb) < 100_000
+    began = time.monotonic()
+    refused(post(client, bomb, Content_Encoding="gzip"), 413, "unpacked, the body is larger than")
+    refused(post(client, bomb * 50, Content_Encoding="gzip"), 413, "unpacked")
+    assert time.monotonic() - began < 10
+
+
+def test_a_large_body_is_refused_by_its_length_and_by_what_comes(client, monkeypatch):
+    monkeypatch.setattr(bodies, "MAX_BYTES", 1000)
+    assert post(client, BODY).status_code == 200
+    refused(post(client, b" " * 1001), 413, "the body is larger than")
+    refused(post(client, iter([b" " * 600] * 2)), 413, "the body is larger than")  # no length
+
+
+def test_a_length_alone_is_enough_to_refuse():
+    async def never():
+        raise AssertionError("it was read")
+
+    headers = [(b"content-length", str(bodies.MAX_BYTES + 1).encode())]
+    with pytest.raises(bodies.RefusedBody) as told:
+        asyncio.run(bodies.unpacked({"headers": headers}, never))
+    assert told.value.status == 413
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        (["Z_GAL"] * 100_000, "at most 1000"),
+        (["Z_GAL", "LOGM", "Z_GAL"], "'Z_GAL' is asked for twice"),
+        ([f"Z{n}" for n in range(service.MAX_QUERIES)], "Z0"),
+    ],
+)
+def test_queries_are_few_and_each_is_asked_once(client, asked, words):
+    began = time.monotonic()
+    refused(post(client, json.dumps(ASKED | {"queries": asked})), 400, words)
+    assert time.monotonic() - began < 2
+
+
+def test_all_queries_may_be_asked_at_once(client):
+    assert post(client, json.dumps(ASKED | {"queries": list(queries())})).status_code == 200
+
+
+def test_the_page_calls_nobody(client):
+    answer = client.get("/")
+    assert answer.status_code == 200 and answer.headers["content-type"].startswith("text/html")
+    assert not re.findall(r"https?://|//\w|<script|<link|<img|@import|url\(", answer.text)
+    paths = set(re.findall(r'href="([^"]+)"', answer.text))
+    assert paths == {"health", "docs.json", "metrics", "livez", "readyz"}
+    for path in paths - {"metrics"}:  # which BentoML has in processes of its own alone
+        assert client.get(f"/{path}").status_code == 200
+    assert client.head("/").status_code == 200
+
+
+def test_health_answers_at_once_while_a_large_request_runs(client, monkeypatch):
+    began, done = threading.Event(), threading.Event()
+
+    def slow(*_):
+        began.set()
+        assert done.wait(30)
+        return {}
+
+    monkeypatch.setattr(service.Predictor, "predict", slow)
+    asked = threading.Thread(target=post, args=[client, BODY])
+    asked.start()
+    assert began.wait(30)
+    since = time.monotonic()
+    for _ in range(3):
+        assert client.get("/health").status_code == 200
+    assert time.monotonic() - since < 2
+    done.set()
+    asked.join()
