@@ -24,9 +24,8 @@ from ojala.heads import Head, by_name
 from ojala.loss import Likelihood, autocast
 from ojala.model.heads import Answers
 from ojala.model.ojala import pooled
-from ojala.quantities import CLASSES, MORPHTYPES, observations, vocabulary
+from ojala.quantities import CLASSES, MORPHTYPES, REDSHIFTS, observations, vocabulary
 from ojala.quantities import queries as all_queries
-from ojala.redshift_columns import REDSHIFTS
 from ojala.redshift_pdf import RedshiftPdf, gaussian
 from ojala.shards import Columns
 from ojala.shown import Catalogue, Shown, shown
