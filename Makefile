@@ -62,14 +62,14 @@ test: lint type ## all that must hold: lint, types, tests
 
 repro: $(INSTALLED) ## the whole of OJALA, from survey files to a registered model and a catalogue
 	python -m pipelines.params params.yaml
-	python -m pipelines.store
+	python -m pipelines.registry.store
 	dvc repro
 	@# What DVC took from its cache MLflow may not know of: this registers it, or does nothing.
 	python -m pipelines.register
 
 tune: $(INSTALLED) ## a search for the settings of train, on demand (docs/search.md)
 	python -m pipelines.params params.yaml
-	python -m pipelines.store
+	python -m pipelines.registry.store
 	dvc repro search/dvc.yaml
 
 # The peers' packages stand in an environment of their own; all others it takes from the project's.
@@ -90,7 +90,7 @@ ui: $(INSTALLED) ## the MLflow UI: runs side by side, registered versions
 		echo "make ui: nothing can listen on port $${PORT:-5000}, it is taken (choose another: make ui PORT=5001)" >&2; \
 		exit 1; }
 	@# What there is is checked, and mended where the project was moved; MLflow makes what there is not.
-	@test -z "$$MLFLOW_TRACKING_URI" -a ! -e mlflow.db || python -m pipelines.store
+	@test -z "$$MLFLOW_TRACKING_URI" -a ! -e mlflow.db || python -m pipelines.registry.store
 	mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$$PWD/mlflow.db}" \
 		--port $${PORT:-5000}
 

@@ -23,17 +23,17 @@ import torch
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from ojala.bundle import Bundle
-from ojala.comparisons import brighter_than
-from ojala.evaluate_config import TITLES, EvaluateConfig
-from ojala.evaluation import summary
+from ojala.evaluation.comparisons import brighter_than
+from ojala.evaluation.config import TITLES, EvaluateConfig
+from ojala.evaluation.scores import summary
 from ojala.figures.style import save
-from ojala.model.ojala import Ojala
+from ojala.model.bundle import Bundle
+from ojala.model.network import Ojala
+from ojala.model.predictor import Predictor
 from ojala.model.presets import preset
-from ojala.predict import Predictor
-from ojala.resident import measured_scaling, resident
-from ojala.shards import columns_of, read_table
-from ojala.train import TrainConfig, fit
+from ojala.tables.shards import columns_of, read_table
+from ojala.training.fit import TrainConfig, fit
+from ojala.training.resident import measured_scaling, resident
 from pipelines import params, paths
 
 MEASURES = {

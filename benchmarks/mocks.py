@@ -20,12 +20,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 from astropy.io import fits
 
-from ojala.mocks import MocksConfig
-from ojala.mocks_table import write
-from ojala.surveys.arms import ARMS
-from ojala.surveys.desi import write_coadd, write_redrock
-from ojala.surveys.vacs import write_fastspecfit
-from ojala.surveys.vacs_layout import FASTSPECFIT
+from ojala.surveys.desi.arms import ARMS
+from ojala.surveys.desi.coadds import write_coadd, write_redrock
+from ojala.surveys.desi.vacs import write_fastspecfit
+from ojala.surveys.desi.vacs_layout import FASTSPECFIT
+from ojala.training_set.mocks import MocksConfig
+from ojala.training_set.mocks_table import write
 
 
 def write_files(directory, num_files, num_spectra):

@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
-from ojala.quantities import quantities, vocabulary
-from ojala.resident import IS_LABEL, ResidentTable
-from ojala.scaling import Scaling
+from ojala.model.scaling import Scaling
+from ojala.training.resident import IS_LABEL, ResidentTable
+from ojala.vocabulary.quantities import quantities, vocabulary
 
 
 def random_table(num_sources, *, labelled, device="cpu", dtype=torch.float32, seed=0):

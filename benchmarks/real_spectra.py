@@ -16,11 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ojala import bundle
-from ojala.mocks import MocksConfig
-from ojala.mocks_table import write
-from ojala.predict import Predictor
-from ojala.shards import columns_of, read_table
+from ojala.model import bundle
+from ojala.model.predictor import Predictor
+from ojala.tables.shards import columns_of, read_table
+from ojala.training_set.mocks import MocksConfig
+from ojala.training_set.mocks_table import write
 
 SHIPPED = {
     "specutils": "specutils/io/default_loaders/tests/desi_test_data",

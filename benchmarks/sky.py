@@ -16,8 +16,8 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from ojala.sky import desi_side
-from ojala.sky.light import FIELD_STEP, lights
+from ojala.sky.instruments import desi_side
+from ojala.sky.instruments.light import FIELD_STEP, lights
 from ojala.sky.population import SAMPLES, draw
 from ojala.sky.streams import Stream
 from ojala.sky.survey import SkyConfig, simulate

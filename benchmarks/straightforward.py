@@ -1,14 +1,14 @@
 """The network written as one first would: padded, masked, indexed, softmax spelt out.
 
-The same parameters and the same numbers as ``ojala.model.ojala.Ojala`` (the benchmark checks
+The same parameters and the same numbers as ``ojala.model.network.Ojala`` (the benchmark checks
 that), so that a ratio of times is one of how, not of what.
 """
 
 import torch
 from torch.nn import functional as F
 
-from ojala.model.heads import Answers
-from ojala.quantities import vocabulary
+from ojala.model.answers import Answers
+from ojala.vocabulary.quantities import vocabulary
 
 
 def forward(model, ids, values, query_ids, padding):

@@ -19,10 +19,10 @@ import astropy.units as u
 import numpy as np
 from speclite.filters import FilterResponse, FilterSequence
 
-from ojala.bands import narrow_bands
-from ojala.responses import packaged
-from ojala.surveys.arms import WAVE
-from ojala.synphot import FLUX_UNIT, ab_mag, prepare, synthesize
+from ojala.physics.responses import packaged
+from ojala.physics.synphot import FLUX_UNIT, ab_mag, prepare, synthesize
+from ojala.surveys.desi.arms import WAVE
+from ojala.vocabulary.bands import narrow_bands
 
 TOKENS = (*(band.token for band in narrow_bands()), "MAG_i")
 

@@ -19,11 +19,12 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from ojala.adaptation import AdaptationConfig
-from ojala.batch import Batch, Context, MaskingConfig, draw_batch, draw_context, token_weights
-from ojala.loss import Objective
-from ojala.model.ojala import Ojala
+from ojala.model.context import Context
+from ojala.model.network import Ojala
 from ojala.model.presets import preset
+from ojala.training.adaptation import AdaptationConfig
+from ojala.training.batch import Batch, MaskingConfig, draw_batch, draw_context, token_weights
+from ojala.training.loss import Objective
 
 SIZES = (8, 20, 33, 45, 58)
 PADDED = 75

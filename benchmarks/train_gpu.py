@@ -19,12 +19,12 @@ import torch
 from random_tables import random_table
 from torch.utils.flop_counter import FlopCounterMode
 
-from ojala.adaptation import AdaptationConfig
-from ojala.batch import MaskingConfig, draw_batch, draw_context, token_weights
-from ojala.loss import Objective
-from ojala.model.ojala import Ojala
+from ojala.model.network import Ojala
 from ojala.model.presets import preset
-from ojala.train import TrainConfig, fit
+from ojala.training.adaptation import AdaptationConfig
+from ojala.training.batch import MaskingConfig, draw_batch, draw_context, token_weights
+from ojala.training.fit import TrainConfig, fit
+from ojala.training.loss import Objective
 
 
 def main():

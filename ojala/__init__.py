@@ -6,13 +6,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ojala.bundle import load
-    from ojala.predict import Predictor
+    from ojala.model.bundle import load
+    from ojala.model.predictor import Predictor
 
 __version__ = "0.1.0"
 __all__ = ["Predictor", "__version__", "load"]
 
-_HOMES = {"Predictor": "ojala.predict", "load": "ojala.bundle"}
+_HOMES = {"Predictor": "ojala.model.predictor", "load": "ojala.model.bundle"}
 
 
 def __getattr__(name: str) -> Any:

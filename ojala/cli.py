@@ -1,37 +1,41 @@
-"""The ``ojala`` command: one sub-command per thing that is made, each in the module that makes it.
+"""The ``ojala`` command: one sub-command per thing that is made, each a file of ``ojala/commands``.
 
-A module takes part with two functions, ``add_arguments(parser)`` and ``main(arguments)``, and one
-line in COMMANDS. Only the module of the command that was asked for is imported.
+A module takes part with two functions, ``add_arguments(parser)`` and ``main(arguments)``, and the
+first line of its docstring. Other packages add theirs as entry points of the group GROUP, as
+``pipelines.registry`` does. Only the module of the command that was asked for is imported.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import importlib
 import os
 import sys
 from argparse import RawDescriptionHelpFormatter
 from collections.abc import Sequence
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pathlib import Path
 
 from ojala import __version__
-from ojala.faults import TRACEBACK, sentence, traceback_is_wanted, while_heard
+from ojala.tables.faults import TRACEBACK, sentence, traceback_is_wanted, while_heard
 
-COMMANDS = {
-    "simulate": ("ojala.sky.survey", "a simulated sky in the formats of DESI, J-PAS and Legacy"),
-    "sky-figures": ("ojala.sky.pictures", "figures of a simulated sky"),
-    "mocks": ("ojala.mocks_table", "mock photometry and labels from DESI spectra"),
-    "jpas": ("ojala.jpas_table", "the J-PAS table, without labels"),
-    "fetch-desi": ("ojala.surveys.desi_files", "public DESI DR1 files"),
-    "fetch-jpas": ("ojala.surveys.jpas_pages", "J-PAS photometry from the CEFCA archive"),
-    "predict": ("ojala.prediction", "class, redshift and quantities of a catalogue's sources"),
-    "finetune": ("ojala.finetune", "a head of your own on a trained bundle"),
-    "heads": ("pipelines.heads", "the heads there are, and whether their base is the bundle"),
-    "promote": ("pipelines.promote", "the candidate through the gate: the champion from now on"),
-    "rollback": ("pipelines.rollback", "the champion of before, back in one command"),
-    "lineage": ("pipelines.lineage", "what a catalogue, a version or a run was made from"),
-    "responses": ("ojala.passband_fit", "fit the analytic narrow bands to measured curves"),
-}
-"""Module and one line of help of each sub-command."""
+OWN = (
+    "simulate",
+    "sky-figures",
+    "mocks",
+    "jpas",
+    "fetch-desi",
+    "fetch-jpas",
+    "predict",
+    "finetune",
+    "responses",
+)
+"""Sub-commands of the library itself, in the order of its data."""
+
+GROUP = "ojala.commands"
+"""Entry points by which another package adds a sub-command: its name, and its module."""
 
 SWITCH = "--traceback"
 
@@ -47,12 +51,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _run(sys.argv[1:] if argv is None else list(argv))
 
 
+def commands() -> dict[str, str]:
+    """Sub-commands and their modules: the library's own, then those that are entry points."""
+    own = {name: f"ojala.commands.{name.replace('-', '_')}" for name in OWN}
+    return own | {point.name: point.value for point in sorted(entry_points(group=GROUP))}
+
+
+def summary(module: str) -> str:
+    """What a sub-command is for: the first line of its module's docstring, read, not imported."""
+    spec = find_spec(module)
+    assert spec is not None and spec.origin is not None, module
+    said = ast.get_docstring(ast.parse(Path(spec.origin).read_text())) or ""
+    return said.partition("\n")[0].partition(": ")[2].rstrip(".")
+
+
 def _run(argv: list[str]) -> int:
     """Run a sub-command; returns the exit code."""
     arguments = _parse(argv)
     try:
         with while_heard():
-            importlib.import_module(COMMANDS[arguments.command][0]).main(arguments)
+            importlib.import_module(commands()[arguments.command]).main(arguments)
     except Exception as error:
         if arguments.traceback or traceback_is_wanted():
             raise
@@ -76,10 +94,10 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--version", action="version", version=f"ojala {__version__}")
     parser.set_defaults(traceback=False)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, (module, summary) in COMMANDS.items():
-        command = commands.add_parser(
-            name, help=summary, formatter_class=RawDescriptionHelpFormatter
+    added = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, module in commands().items():
+        command = added.add_parser(
+            name, help=summary(module), formatter_class=RawDescriptionHelpFormatter
         )
         if argv[:1] == [name]:
             importlib.import_module(module).add_arguments(command)

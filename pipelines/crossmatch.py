@@ -1,6 +1,6 @@
 """Stage crossmatch: test and validation sets, and the sources that leave training."""
 
-from ojala import crossmatch as match
+from ojala.training_set import crossmatch as match
 from pipelines import params, paths, stage
 
 

@@ -11,22 +11,24 @@ import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
 
-from ojala import bundle, contexts
-from ojala.bands import narrow_bands
-from ojala.curves import drawn_curves
-from ojala.evaluate_config import FILES, REAL, SYNTH, EvaluateConfig
-from ojala.evaluation import headline, scores
+from ojala.evaluation import contexts
+from ojala.evaluation.config import FILES, REAL, SYNTH, EvaluateConfig
+from ojala.evaluation.curves import drawn_curves
+from ojala.evaluation.gap import gaps
+from ojala.evaluation.scores import headline, scores
 from ojala.figures import surveys
 from ojala.figures.album import Evaluated, Surroundings, album
 from ojala.figures.style import save
-from ojala.gap import gaps
-from ojala.metrics import NOT_ENOUGH
-from ojala.predict import Predictor
-from ojala.redshift_scores import score_columns
-from ojala.report import report
-from ojala.shards import Columns, columns_of, read_table, shard_paths
-from ojala.writing import written_whole
-from pipelines import params, paths, stage, tracking
+from ojala.measures.metrics import NOT_ENOUGH
+from ojala.measures.redshift_scores import score_columns
+from ojala.model import bundle
+from ojala.model.predictor import Predictor
+from ojala.report.report import report
+from ojala.tables.shards import Columns, columns_of, read_table, shard_paths
+from ojala.tables.writing import written_whole
+from ojala.vocabulary.bands import narrow_bands
+from pipelines import params, paths, stage
+from pipelines.registry import tracking
 
 
 def evaluate() -> None:

@@ -8,18 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from ojala import bundle, head
-from ojala.evaluate_config import TITLES
+from ojala.evaluation.config import TITLES
+from ojala.evaluation.head_scores import beside_paper, head_scores, selected
 from ojala.figures.heads import given_against_true
 from ojala.figures.style import save
-from ojala.finetune import Recipe
-from ojala.finetune import finetune as train_head
-from ojala.head_fit import FinetuneConfig
-from ojala.head_scores import beside_paper, head_scores, selected
-from ojala.label_table import NoLabelsError
-from ojala.predict import Predictor
-from ojala.shards import Columns, columns_of, read_table
-from pipelines import digests, params, paths, stage, tracking
+from ojala.heads import head
+from ojala.heads.finetune import Recipe
+from ojala.heads.finetune import finetune as train_head
+from ojala.heads.fit import FinetuneConfig
+from ojala.heads.labels import NoLabelsError
+from ojala.model import bundle
+from ojala.model.predictor import Predictor
+from ojala.tables.shards import Columns, columns_of, read_table
+from pipelines import params, paths, stage
+from pipelines.registry import digests, tracking
 
 FIGURE = paths.FIGURES / "head.png"
 
@@ -28,7 +30,7 @@ FIGURE = paths.FIGURES / "head.png"
 class HeadStageConfig:
     """The section ``finetune`` of a parameter file.
 
-    name, quantity, classes, unit, ucd, description: of the head (``ojala.finetune.Recipe``)
+    name, quantity, classes, unit, ucd, description: of the head (``ojala.heads.finetune.Recipe``)
     z_range: true redshifts of the sources that it is judged by
     max_label_err: error of a true value below which it is of high quality, in its unit
     training: how it is trained

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from ojala.jpas_table import table, write
-from ojala.rejects import Rejects
+from ojala.tables.rejects import Rejects
+from ojala.training_set.jpas_table import table, write
 from pipelines import params, paths, stage
 
 

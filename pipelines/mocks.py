@@ -2,10 +2,10 @@
 
 from dataclasses import asdict
 
-from ojala.mocks import MocksConfig
-from ojala.mocks_table import write, write_table
-from ojala.rejects import Rejects
 from ojala.surveys import release
+from ojala.tables.rejects import Rejects
+from ojala.training_set.mocks import MocksConfig
+from ojala.training_set.mocks_table import write, write_table
 from pipelines import params, paths, stage
 
 

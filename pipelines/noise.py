@@ -6,12 +6,14 @@ import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ojala.bundle import Bundle
-from ojala.noise import DonorConfig, Floats, noisy_table
-from ojala.predict import Predictor
-from ojala.shards import PERTURBED, Columns
-from ojala.train import TrainConfig
-from pipelines import cluster, digests, learning, params, paths, stage
+from ojala.model.bundle import Bundle
+from ojala.model.predictor import Predictor
+from ojala.tables.shards import PERTURBED, Columns
+from ojala.training.fit import TrainConfig
+from ojala.training_set.noise import DonorConfig, Floats, noisy_table
+from pipelines import params, paths, stage
+from pipelines.cluster import learning, training
+from pipelines.registry import digests
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,12 +48,14 @@ def _embedding(config: TrainConfig) -> Predictor:
         "jpas": None,
         "tokens": PERTURBED,
     }
-    machines = params.section("cluster", cluster.ClusterConfig)
+    machines = params.section("cluster", training.ClusterConfig)
     inputs = digests.inputs_digest(digests.data_digests([str(paths.JPAS)]), asdict(config), "noise")
     with tempfile.TemporaryDirectory() as kept:
         last = Path(kept) / "last"
         name = f"noise-{inputs[:16]}"
-        reports = cluster.train(learning.learn, settings, machines, name=name, last_checkpoint=last)
+        reports = training.train(
+            learning.learn, settings, machines, name=name, last_checkpoint=last
+        )
         for _ in learning.shown(reports, config.num_epochs):
             pass
         model, scaling = learning.learnt(last, config)

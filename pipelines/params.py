@@ -26,18 +26,18 @@ UNKNOWN = "unexpected_keyword_argument"
 SECTIONS = {
     "data": "pipelines.params:DataConfig",
     "simulate": "ojala.sky.sky_config:SkyConfig",
-    "mocks": "ojala.mocks:MocksConfig",
+    "mocks": "ojala.training_set.mocks:MocksConfig",
     "jpas": "pipelines.jpas:JpasConfig",
-    "crossmatch": "ojala.crossmatch:CrossmatchConfig",
+    "crossmatch": "ojala.training_set.crossmatch:CrossmatchConfig",
     "noise": "pipelines.noise:NoiseConfig",
-    "weights": "ojala.sampling:WeightsConfig",
-    "train": "ojala.train:TrainConfig",
+    "weights": "ojala.training_set.sampling:WeightsConfig",
+    "train": "ojala.training.fit:TrainConfig",
     "settings": "pipelines.params:SettingsConfig",
-    "tune": "pipelines.space:SearchConfig",
-    "evaluate": "ojala.evaluate_config:EvaluateConfig",
+    "tune": "pipelines.cluster.space:SearchConfig",
+    "evaluate": "ojala.evaluation.config:EvaluateConfig",
     "finetune": "pipelines.finetune:HeadStageConfig",
-    "promote": "ojala.gate_config:PromoteConfig",
-    "cluster": "pipelines.cluster:ClusterConfig",
+    "promote": "ojala.gate.config:PromoteConfig",
+    "cluster": "pipelines.cluster.training:ClusterConfig",
 }
 """Where the dataclass of each section stands; imported only by who reads the section."""
 

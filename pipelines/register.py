@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from ojala import bundle, head
-from ojala.golden import golden_objects
-from ojala.predict import Predictor
-from ojala.quantities import MORPHTYPES, observations
-from ojala.shards import columns_of, read_table, shard_paths
-from ojala.writing import written_whole
-from pipelines import head_states, paths, registration, registry, stage, tracking
+from ojala.gate.golden import golden_objects
+from ojala.heads import head
+from ojala.model import bundle
+from ojala.model.predictor import Predictor
+from ojala.tables.shards import columns_of, read_table, shard_paths
+from ojala.tables.writing import written_whole
+from ojala.vocabulary.quantities import MORPHTYPES, observations
+from pipelines import paths, stage
+from pipelines.registry import head_states, registration, tracking, versions
 
 
 def register() -> None:
@@ -41,24 +43,24 @@ def register() -> None:
     if not out.exists() or json.loads(out.read_text()) != asdict(version):
         with written_whole(out) as partial:
             partial.write_text(json.dumps(asdict(version), indent=1) + "\n")
-    print(f"{version.name} version {version.version} is {registry.CANDIDATE}")
+    print(f"{version.name} version {version.version} is {versions.CANDIDATE}")
     _register_heads(version)
 
 
-def _register_heads(base: registry.Version) -> None:
+def _register_heads(base: versions.Version) -> None:
     """Every head that belongs to the bundle, tied to its version; of any other its state."""
     for place, state in zip(
         head.places(paths.HEADS), head.states(paths.HEADS, base.digest).values(), strict=True
     ):
         if state == head.READY:
             made = _register_head(place, base)
-            print(f"{made.name} version {made.version} is {registry.CANDIDATE}")
+            print(f"{made.name} version {made.version} is {versions.CANDIDATE}")
         else:
             print(f"register: {place}: {state}", file=sys.stderr)
     head_states.follow()
 
 
-def _register_head(place: Path, base: registry.Version) -> registry.Version:
+def _register_head(place: Path, base: versions.Version) -> versions.Version:
     opened = head.load(place, base.digest)
     return registration.register_head(
         place,

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ojala.faults import sentence, traceback_is_wanted, while_heard
-from ojala.writing import written_whole
+from ojala.tables.faults import sentence, traceback_is_wanted, while_heard
+from ojala.tables.writing import written_whole
 from pipelines import paths
 
 

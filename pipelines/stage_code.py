@@ -20,20 +20,20 @@ STAGE_FILES = ("dvc.yaml", "search/dvc.yaml")
 
 CARRIERS = frozenset(
     (
-        "ojala/faults.py",
-        "ojala/writing.py",
-        "pipelines/cluster.py",
-        "pipelines/digests.py",
+        "ojala/tables/faults.py",
+        "ojala/tables/writing.py",
+        "pipelines/cluster/training.py",
+        "pipelines/registry/digests.py",
         "pipelines/params.py",
         "pipelines/paths.py",
-        "pipelines/head_states.py",
-        "pipelines/registration.py",
-        "pipelines/registry.py",
+        "pipelines/registry/head_states.py",
+        "pipelines/registry/registration.py",
+        "pipelines/registry/versions.py",
         "pipelines/stage.py",
-        "pipelines/store.py",
+        "pipelines/registry/store.py",
         "pipelines/stage_code.py",
-        "pipelines/tracking.py",
-        "pipelines/trials.py",
+        "pipelines/registry/tracking.py",
+        "pipelines/registry/trials.py",
     )
 )
 """What carries a stage without entering what it computes."""
@@ -119,7 +119,7 @@ def _project_modules(path: Path) -> frozenset[Path]:
 
 def _tables_named_by(path: Path) -> Iterator[Path]:
     for name in re.findall(r'"(\w+\.(?:ecsv|html))"', path.read_text()):
-        table = ROOT / "ojala" / "data" / name
+        table = ROOT / "ojala" / "vocabulary" / "data" / name
         if table.is_file():
             yield table
 

@@ -8,10 +8,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ojala import __version__, bundle
-from ojala.train import TrainConfig
-from ojala.writing import written_whole
-from pipelines import cluster, digests, learning, params, paths, stage, tracking
+from ojala import __version__
+from ojala.model import bundle
+from ojala.tables.writing import written_whole
+from ojala.training.fit import TrainConfig
+from pipelines import params, paths, stage
+from pipelines.cluster import learning, training
+from pipelines.registry import digests, tracking
 
 
 def train() -> None:
@@ -22,18 +25,18 @@ def train() -> None:
     source = Path(params.section("settings", params.SettingsConfig).train)
     config = params.section("train", TrainConfig, source)
     parameters = params.read() | {"train": params.read(source)["train"]}
-    machines = params.section("cluster", cluster.ClusterConfig)
-    cluster.check_head()  # before there is a run
+    machines = params.section("cluster", training.ClusterConfig)
+    training.check_head()  # before there is a run
     data = digests.data_digests([str(paths.WEIGHTS), str(paths.JPAS)])
     name = f"train-{digests.inputs_digest(data, asdict(config))[:16]}"
-    goes_on = cluster.is_cut_off(machines, name)
+    goes_on = training.is_cut_off(machines, name)
     known = tracking.latest_tagged("training", name) if goes_on else None
     with (
         tracking.run("train", parameters, data, run_id=known) as run_id,
         tempfile.TemporaryDirectory() as kept,
     ):
         tracking.client().set_tag(run_id, "training", name)
-        reports = cluster.train(
+        reports = training.train(
             learning.learn, _settings(config), machines, name=name, last_checkpoint=Path(kept)
         )
         last: dict[str, Any] = {}

@@ -18,14 +18,16 @@ from tqdm import tqdm
 
 from ojala.figures.search import Tried, parallel, pareto
 from ojala.figures.style import save
-from ojala.train import TrainConfig
-from ojala.writing import written_whole
-from pipelines import digests, learning, params, paths, search, space, stage, tracking
-from pipelines.cluster import ClusterConfig, check_head
-from pipelines.judge import Judge
-from pipelines.search import OBJECTIVE, Trial
-from pipelines.space import Point, SearchConfig
-from pipelines.trials import TrialRuns, search_run
+from ojala.tables.writing import written_whole
+from ojala.training.fit import TrainConfig
+from pipelines import params, paths, stage
+from pipelines.cluster import learning, search, space
+from pipelines.cluster.judge import Judge
+from pipelines.cluster.search import OBJECTIVE, Trial
+from pipelines.cluster.space import Point, SearchConfig
+from pipelines.cluster.training import ClusterConfig, check_head
+from pipelines.registry import digests, tracking
+from pipelines.registry.trials import TrialRuns, search_run
 
 BEST, TRIALS = paths.TUNE / "best.yaml", paths.TUNE / "trials.csv"
 PARALLEL, PARETO = paths.TUNE / "parallel.png", paths.TUNE / "pareto.png"

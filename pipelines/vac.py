@@ -9,13 +9,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ojala import bundle, head
-from ojala.cosmology import COSMOLOGY
-from ojala.derived import derived
-from ojala.heads import check_base
-from ojala.predict import Predictor
-from ojala.shards import Columns, as_table, column, columns_of, jpas_schema, read_table
-from ojala.vac import write_vac
+from ojala.catalogue.vac import write_vac
+from ojala.heads import head
+from ojala.model import bundle
+from ojala.model.head_protocol import check_base
+from ojala.model.predictor import Predictor
+from ojala.physics.cosmology import COSMOLOGY
+from ojala.physics.derived import derived
+from ojala.tables.shards import Columns, as_table, column, columns_of, jpas_schema, read_table
 from pipelines import paths, stage
 
 

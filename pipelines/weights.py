@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from ojala.crossmatch import CrossmatchConfig
 from ojala.figures import training_set
 from ojala.figures.style import save
-from ojala.noise_comparison import COMPARED, KEYED, distances, error_sets
-from ojala.sampling import COLUMNS, WeightsConfig, training_table
-from ojala.shards import columns_of, read_table
+from ojala.tables.shards import columns_of, read_table
+from ojala.training_set.crossmatch import CrossmatchConfig
+from ojala.training_set.noise_comparison import COMPARED, KEYED, distances, error_sets
+from ojala.training_set.sampling import COLUMNS, WeightsConfig, training_table
 from pipelines import params, paths, stage
 
 

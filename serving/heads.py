@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ojala import head
-from ojala.heads import by_name
+from ojala.heads import head
+from ojala.model.head_protocol import by_name
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ojala import bundle
-from ojala.heads import check_base
-from pipelines import store
+from ojala.model import bundle
+from ojala.model.head_protocol import check_base
+from pipelines.registry import store
 from serving import heads
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from ojala.quantities import MORPHTYPES, observations, queries
+from ojala.vocabulary.quantities import MORPHTYPES, observations, queries
 
 MAX_SOURCES = 10_000
 """Sources of one request; a catalogue is for ``ojala predict``."""

@@ -10,9 +10,9 @@ import numpy as np
 from bentoml.exceptions import InvalidArgument
 from pydantic import AfterValidator, Field
 
-from ojala.head import READY
-from ojala.predict import Predictor
-from ojala.shards import Columns
+from ojala.heads.head import READY
+from ojala.model.predictor import Predictor
+from ojala.tables.shards import Columns
 from serving.heads import ready
 from serving.refusals import refusing_alike
 from serving.registered import served

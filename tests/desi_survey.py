@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ojala.surveys.arms import ARMS
-from ojala.surveys.desi import write_coadd, write_redrock
-from ojala.synphot import flux_density
+from ojala.physics.synphot import flux_density
+from ojala.surveys.desi.arms import ARMS
+from ojala.surveys.desi.coadds import write_coadd, write_redrock
 
 REAL = {
     "specutils": "specutils/io/default_loaders/tests/desi_test_data",

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from ojala.bands import narrow_bands
-from ojala.contexts import LABELS
-from ojala.evaluate_config import EvaluateConfig
-from ojala.quantities import CLASSES, quantities
+from ojala.evaluation.config import EvaluateConfig
+from ojala.evaluation.contexts import LABELS
+from ojala.vocabulary.bands import narrow_bands
+from ojala.vocabulary.quantities import CLASSES, quantities
 
 CONTINUOUS = [q for q in quantities() if q.kind == "continuous"]
 CONFIG = EvaluateConfig(min_class_objects=30, hidden_bands=(10, 50), num_draws=20, num_shown=300)

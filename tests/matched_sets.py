@@ -3,13 +3,13 @@
 import numpy as np
 from matched import CONFIG, in_every_context, matched, rows_of
 
-from ojala.evaluate_config import REAL, SYNTH
-from ojala.evaluation import scores
+from ojala.evaluation.config import REAL, SYNTH
+from ojala.evaluation.gap import gaps
+from ojala.evaluation.scores import scores
 from ojala.figures import surveys
 from ojala.figures.album import Evaluated, Surroundings
-from ojala.gap import gaps
-from ojala.redshift_pdf import gaussian
-from ojala.redshift_scores import score_columns
+from ojala.measures.redshift_pdf import gaussian
+from ojala.measures.redshift_scores import score_columns
 
 
 def evaluated(kept=slice(None), **missing):

@@ -9,8 +9,8 @@ import pytest
 
 import ojala
 from ojala import Predictor, load
-from ojala.bundle import load as load_bundle
-from ojala.predict import Predictor as ThePredictor
+from ojala.model.bundle import load as load_bundle
+from ojala.model.predictor import Predictor as ThePredictor
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -44,7 +44,7 @@ def test_to_import_ojala_brings_in_nothing_else():
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
-    heavy = {"torch", "numpy", "astropy", "pyarrow", "ojala.predict", "ojala.bundle"}
+    heavy = {"torch", "numpy", "astropy", "pyarrow", "ojala.model.predictor", "ojala.model.bundle"}
     assert not heavy & set(done.stdout.split())
 
 

@@ -43,8 +43,8 @@ def installed(tmp_path):
 @pytest.mark.parametrize(
     ("target", "told"),
     [
-        ("repro", ["python <-m> <pipelines.store>", "dvc <repro>"]),
-        ("tune", ["python <-m> <pipelines.store>", "dvc <repro> <search/dvc.yaml>"]),
+        ("repro", ["python <-m> <pipelines.registry.store>", "dvc <repro>"]),
+        ("tune", ["python <-m> <pipelines.registry.store>", "dvc <repro> <search/dvc.yaml>"]),
         ("serve", ["python <-m> <serving>"]),
         ("type", ["mypy <ojala> <serving> <pipelines>"]),
         ("lint", ["ruff <check> <.>", "hadolint <Dockerfile>"]),
@@ -52,7 +52,7 @@ def installed(tmp_path):
         (
             "ui",
             [
-                "python <-m> <pipelines.store>",
+                "python <-m> <pipelines.registry.store>",
                 "mlflow <ui> <--backend-store-uri> <sqlite:///{place}/mlflow.db> <--port> <5907>",
             ],
         ),

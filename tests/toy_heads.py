@@ -6,9 +6,10 @@ import torch
 from toy_model import SIZES, toy_model
 from toy_sky import toy_table
 
-from ojala import bundle, head
-from ojala.head import HeadConfig, HeadNetwork
-from ojala.resident import measured_scaling
+from ojala.heads import head
+from ojala.heads.head import HeadConfig, HeadNetwork
+from ojala.model import bundle
+from ojala.training.resident import measured_scaling
 
 
 def toy_bundle(directory, seed=0):

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import torch
 
-from ojala.model.ojala import Ojala
+from ojala.model.network import Ojala
 from ojala.model.presets import ModelConfig, PatchConfig
 
 SIZES = ModelConfig(

@@ -13,10 +13,10 @@ from ruamel.yaml import YAML
 from toy_model import toy_model
 from toy_sky import toy_table
 
-from ojala import bundle
-from ojala.resident import measured_scaling
-from ojala.shards import matched_schema
-from pipelines import registration, registry, tracking
+from ojala.model import bundle
+from ojala.tables.shards import matched_schema
+from ojala.training.resident import measured_scaling
+from pipelines.registry import registration, tracking, versions
 
 ROOT = Path(__file__).parents[1]
 LENIENT = dict.fromkeys(("nll", "bias", "sigma_nmad", "crps", "latency", "megabytes"), 1e6) | (
@@ -80,33 +80,33 @@ def toy_version(directory, seed=0, favoured="QSO", **notes):
 
 def stored_version(place, digest, **notes):
     """A version of the files below ``place``, without the seconds that MLflow's logging takes."""
-    registration.describe(registry.MODEL, registration.ABOUT_MODEL, {"kind": "foundation model"})
+    registration.describe(versions.MODEL, registration.ABOUT_MODEL, {"kind": "foundation model"})
     made = tracking.client().create_model_version(
-        registry.MODEL, source=Path(place).resolve().as_uri(), tags={"digest": digest, **notes}
+        versions.MODEL, source=Path(place).resolve().as_uri(), tags={"digest": digest, **notes}
     )
-    tracking.client().set_registered_model_alias(registry.MODEL, "candidate", made.version)
-    return registry.get(registry.MODEL, str(made.version))
+    tracking.client().set_registered_model_alias(versions.MODEL, "candidate", made.version)
+    return versions.get(versions.MODEL, str(made.version))
 
 
 def toy_registered_head(name, base, run_id=None):
     """A registered head of a base, without its files."""
-    model = registry.head_model(name)
+    model = versions.head_model(name)
     registration.describe(model, "A toy head", {"kind": "fine-tuned head"})
     notes = {"digest": f"{name}-{base.version}"}
     notes |= {"base_digest": base.digest, "base_version": base.version}
     made = tracking.client().create_model_version(
         model, source="file:///nowhere", run_id=run_id, tags=notes
     )
-    return registry.get(model, str(made.version))
+    return versions.get(model, str(made.version))
 
 
 def standing():
     """Versions that are champion and previous; None where there is none."""
-    found = registry.aliases()
+    found = versions.aliases()
     return found.get("champion"), found.get("previous")
 
 
 def emptied():
     """Take every model out of the registry; the database stays, which takes seconds to make."""
-    for name in registry.models():
+    for name in versions.models():
         tracking.client().delete_registered_model(name)

@@ -6,9 +6,9 @@ laws with a broad line at 2800 (1 + z). Quantities are simple functions of what 
 
 import numpy as np
 
-from ojala.bands import bands
-from ojala.quantities import CLASSES, MORPHTYPES
-from ojala.shards import as_table, jpas_schema, mocks_schema
+from ojala.tables.shards import as_table, jpas_schema, mocks_schema
+from ojala.vocabulary.bands import bands
+from ojala.vocabulary.quantities import CLASSES, MORPHTYPES
 
 WAVE = np.array([band.wave for band in bands()])
 

@@ -24,9 +24,9 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.peers import scoring
 from benchmarks.peers.table import markdown
-from ojala.evaluate_config import TITLES, EvaluateConfig
-from ojala.shards import Columns, column, columns_of, read_table
-from ojala.writing import written_whole
+from ojala.evaluation.config import TITLES, EvaluateConfig
+from ojala.tables.shards import Columns, column, columns_of, read_table
+from ojala.tables.writing import written_whole
 from pipelines import params
 from pipelines.stage import with_nulls
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ojala.quantities import CLASSES, quantities, quantity
-from ojala.shards import Columns
+from ojala.tables.shards import Columns
+from ojala.vocabulary.quantities import CLASSES, quantities, quantity
 
 Floats = NDArray[np.float64]
 

@@ -9,7 +9,7 @@ import lightgbm
 import numpy as np
 
 from benchmarks.peers import answers, features
-from ojala.shards import Columns
+from ojala.tables.shards import Columns
 
 FOREST: dict[str, Any] = {
     "n_estimators": 600,

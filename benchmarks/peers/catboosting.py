@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from benchmarks.peers import answers, features
 from benchmarks.peers.boosting import FEWEST, SMALLEST
-from ojala.quantities import CLASSES
-from ojala.shards import Columns
+from ojala.tables.shards import Columns
+from ojala.vocabulary.quantities import CLASSES
 
 FOREST: dict[str, Any] = {
     "iterations": 2000,

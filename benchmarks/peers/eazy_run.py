@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 with contextlib.redirect_stdout(io.StringIO()):  # it says at import what else could be installed
     from eazy.photoz import PhotoZ
 
-from ojala.responses import Response
-from ojala.synphot import pivot_wave
+from ojala.physics.responses import Response
+from ojala.physics.synphot import pivot_wave
 
 Floats = NDArray[np.float64]
 

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from ojala.bands import broad_bands, narrow_bands
-from ojala.quantities import observations
-from ojala.shards import CATEGORICAL, Columns
+from ojala.tables.shards import CATEGORICAL, Columns
+from ojala.vocabulary.bands import broad_bands, narrow_bands
+from ojala.vocabulary.quantities import observations
 
 Floats = NDArray[np.float64]
 

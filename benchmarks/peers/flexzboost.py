@@ -16,7 +16,7 @@ from flexcode.regression_models import XGBoost
 from joblib import parallel_config
 
 from benchmarks.peers import answers, densities, features
-from ojala.shards import Columns
+from ojala.tables.shards import Columns
 
 HIGHEST = {"Z_GAL": 1.8, "Z_QSO": 5.2}
 NUM_GRID = 901

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.peers import features
-from ojala.constants import AB_ZERO_FLUX
-from ojala.responses import packaged
-from ojala.shards import Columns
-from ojala.synphot import pivot_wave
+from ojala.physics.responses import packaged
+from ojala.physics.synphot import pivot_wave
+from ojala.tables.shards import Columns
+from ojala.vocabulary.constants import AB_ZERO_FLUX
 
 TOKENS = (*features.NARROW, *features.BROAD)
 

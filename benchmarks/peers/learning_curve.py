@@ -26,16 +26,16 @@ from tqdm import tqdm
 from benchmarks.peers import scoring
 from benchmarks.peers.__main__ import PEERS, compare, test_sets, training_rows
 from benchmarks.peers.ojala_itself import Itself
-from ojala.bundle import Bundle
-from ojala.device import default_device
-from ojala.evaluate_config import EvaluateConfig
-from ojala.model.ojala import Ojala
+from ojala.evaluation.config import EvaluateConfig
+from ojala.model.bundle import Bundle
+from ojala.model.device import default_device
+from ojala.model.network import Ojala
+from ojala.model.predictor import Predictor
 from ojala.model.presets import preset
-from ojala.predict import Predictor
-from ojala.resident import measured_scaling, resident
-from ojala.shards import Columns, as_table, mocks_schema, read_table
-from ojala.train import TrainConfig, fit
-from ojala.writing import written_whole
+from ojala.tables.shards import Columns, as_table, mocks_schema, read_table
+from ojala.tables.writing import written_whole
+from ojala.training.fit import TrainConfig, fit
+from ojala.training.resident import measured_scaling, resident
 from pipelines import params
 from pipelines.stage import with_nulls
 

@@ -16,8 +16,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPRegressor
 
 from benchmarks.peers import answers, features
-from ojala.comparisons import ANN_LIMIT, LINES
-from ojala.shards import Columns
+from ojala.evaluation.comparisons import ANN_LIMIT, LINES
+from ojala.tables.shards import Columns
 
 NUM_BINS = 7
 OVERLAP = 0.025

@@ -9,8 +9,8 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
 from benchmarks.peers import answers, features
-from ojala.quantities import CLASSES
-from ojala.shards import Columns
+from ojala.tables.shards import Columns
+from ojala.vocabulary.quantities import CLASSES
 
 NUM_NEIGHBOURS = 5
 """Chosen on the validation split (docs/peers.md)."""

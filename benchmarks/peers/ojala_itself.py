@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 
-from ojala import bundle
-from ojala.predict import Predictor
-from ojala.shards import Columns
+from ojala.model import bundle
+from ojala.model.predictor import Predictor
+from ojala.tables.shards import Columns
 
 
 class Itself:
@@ -22,7 +22,7 @@ class Itself:
 
     @classmethod
     def of_bundle(cls, directory: str) -> Itself:
-        """What a directory of ``ojala.bundle`` holds."""
+        """What a directory of ``ojala.model.bundle`` holds."""
         return cls(Predictor(bundle.load(directory)))
 
     def predict(self, sources: Columns) -> Columns:

@@ -10,11 +10,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from benchmarks.peers import features
-from ojala.classification import confusion, scores_of_counts
-from ojala.comparisons import brighter_than
-from ojala.evaluate_config import EvaluateConfig
-from ojala.evaluation import calibration, nearby, quantity_scores
-from ojala.shards import Columns
+from ojala.evaluation.classification import confusion, scores_of_counts
+from ojala.evaluation.comparisons import brighter_than
+from ojala.evaluation.config import EvaluateConfig
+from ojala.evaluation.scores import calibration, nearby, quantity_scores
+from ojala.tables.shards import Columns
 
 
 class Peer(Protocol):

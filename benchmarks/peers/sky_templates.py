@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 
 from benchmarks.peers.fluxes import MICROJANSKY
-from ojala.constants import ANGSTROM_PER_SECOND
-from ojala.cosmology import sphere_area
-from ojala.responses import Response
-from ojala.shards import Columns
-from ojala.sky import galaxies, quasars
-from ojala.synphot import FLUX_UNIT, ResponseMatrix, prepare, synthesize
+from ojala.physics.cosmology import sphere_area
+from ojala.physics.responses import Response
+from ojala.physics.synphot import FLUX_UNIT, ResponseMatrix, prepare, synthesize
+from ojala.sky.galaxies import galaxies
+from ojala.sky.quasars import quasars
+from ojala.tables.shards import Columns
+from ojala.vocabulary.constants import ANGSTROM_PER_SECOND
 
 Floats = NDArray[np.float64]
 

@@ -16,10 +16,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ojala.evaluate_config import FILES, REAL, TITLES
-from ojala.report_page import cell
-from ojala.report_peers import ROWS, Contest, contest
-from ojala.writing import written_whole
+from ojala.evaluation.config import FILES, REAL, TITLES
+from ojala.report.page import cell
+from ojala.report.peers import ROWS, Contest, contest
+from ojala.tables.writing import written_whole
 
 SHORT = (
     "Class, weighted F1",

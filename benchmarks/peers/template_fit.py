@@ -13,8 +13,8 @@ import numpy as np
 
 from benchmarks.peers import answers, densities, eazy_run, features, sky_templates
 from benchmarks.peers.fluxes import TOKENS, microjanskys
-from ojala.responses import packaged
-from ojala.shards import Columns
+from ojala.physics.responses import packaged
+from ojala.tables.shards import Columns
 
 HIGHEST = {"Z_GAL": 1.8, "Z_QSO": 5.2}
 STEPS_PER_REDSHIFT = 15

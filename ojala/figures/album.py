@@ -11,8 +11,8 @@ from typing import Any
 from astropy.table import Table
 from matplotlib.figure import Figure
 
-from ojala.comparisons import comparisons, stated
-from ojala.evaluate_config import REAL, SYNTH, EvaluateConfig
+from ojala.evaluation.comparisons import comparisons, stated
+from ojala.evaluation.config import REAL, SYNTH, EvaluateConfig
 from ojala.figures import (
     calibration,
     classification,
@@ -24,8 +24,8 @@ from ojala.figures import (
     surveys,
 )
 from ojala.figures import comparisons as panels
-from ojala.redshift_pdf import RedshiftPdf
-from ojala.shards import Columns
+from ojala.measures.redshift_pdf import RedshiftPdf
+from ojala.tables.shards import Columns
 
 Draw = Callable[[], Figure]
 
@@ -82,7 +82,7 @@ class Surroundings:
 
 def album(found: Evaluated, around: Surroundings) -> tuple[Plate, ...]:
     """The plates of a report, in the order of ``data/plates.ecsv``."""
-    table = Table.read(files("ojala.data") / "plates.ecsv", format="ascii.ecsv")
+    table = Table.read(files("ojala.vocabulary.data") / "plates.ecsv", format="ascii.ecsv")
     draws = (
         _of_scores(found) | _of_quantities(found) | _of_errors(found) | _of_surveys(found, around)
     )

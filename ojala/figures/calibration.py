@@ -13,12 +13,12 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from ojala.calibration import LEVELS
-from ojala.comparisons import CLASS_NAMES, Comparison, flattened, stated_name
-from ojala.evaluate_config import REAL, SYNTH
+from ojala.evaluation.comparisons import CLASS_NAMES, Comparison, flattened, stated_name
+from ojala.evaluation.config import REAL, SYNTH
 from ojala.figures.panels import MIN_OBJECTS, STYLES, class_legend, not_enough
 from ojala.figures.redshifts import CLASS_OF
 from ojala.figures.style import COLOURS
+from ojala.measures.calibration import LEVELS
 
 Stated = Mapping[str, Mapping[str, Comparison]]
 """Comparisons of one set that state an error (``comparisons.stated``), by class and quantity."""

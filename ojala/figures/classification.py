@@ -9,12 +9,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ojala.calibration import NUM_BINS
-from ojala.contexts import LABELS, PAPER
-from ojala.evaluate_config import REAL
+from ojala.evaluation.config import REAL
+from ojala.evaluation.contexts import LABELS, PAPER
 from ojala.figures.panels import MIN_OBJECTS, STYLES, Floats, class_legend, curve, not_enough
 from ojala.figures.style import COLOURS
-from ojala.quantities import CLASSES
+from ojala.measures.calibration import NUM_BINS
+from ojala.vocabulary.quantities import CLASSES
 
 Sets = Mapping[str, Mapping[str, Any]]
 """Scores (``evaluation.scores``) of Test-Real and Test-Synth, by that name."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-from ojala.comparisons import (
+from ojala.evaluation.comparisons import (
     HALPHA_LIMIT,
     HBETA_LIMIT,
     SFR_ERROR_LIMIT,

@@ -11,13 +11,13 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from ojala.comparisons import Comparison, Selected
-from ojala.derived import LINES as FLUX_LINES
-from ojala.diagram_scores import bpt_sample, bpt_types, whan_sample, whan_types
-from ojala.diagrams import BPT_LINES, STRONG_EW, WEAK_EW, WHAN_CUTS
+from ojala.evaluation.comparisons import Comparison, Selected
+from ojala.evaluation.diagram_scores import bpt_sample, bpt_types, whan_sample, whan_types
 from ojala.figures.panels import MIN_OBJECTS, density_bar, density_scatter, median_band, not_enough
-from ojala.metrics import bias, sigma_nmad
-from ojala.shards import Columns
+from ojala.measures.metrics import bias, sigma_nmad
+from ojala.physics.derived import LINES as FLUX_LINES
+from ojala.physics.diagrams import BPT_LINES, STRONG_EW, WEAK_EW, WHAN_CUTS
+from ojala.tables.shards import Columns
 
 Floats = NDArray[Any]
 

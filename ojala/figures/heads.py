@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from ojala.evaluate_config import TITLES
+from ojala.evaluation.config import TITLES
 from ojala.figures.panels import MIN_OBJECTS, not_enough
-from ojala.shards import Columns
+from ojala.tables.shards import Columns
 
 CONTOURS = (0.15, 0.4, 0.7)
 """Densities over the largest one at which contours run."""

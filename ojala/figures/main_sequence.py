@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from ojala.comparisons import is_class
+from ojala.evaluation.comparisons import is_class
 from ojala.figures.panels import MAX_POINTS, MIN_OBJECTS, density_scatter, not_enough
-from ojala.shards import Columns
+from ojala.tables.shards import Columns
 
 LIMITS = (7.0, 12.2), (-4.0, 3.0)
 REDSHIFT_LIMIT = 1.0

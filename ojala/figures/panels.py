@@ -14,10 +14,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from ojala.comparisons import Comparison
-from ojala.evaluate_config import REAL, SYNTH
+from ojala.evaluation.comparisons import Comparison
+from ojala.evaluation.config import REAL, SYNTH
 from ojala.figures.style import COLOURS
-from ojala.metrics import NOT_ENOUGH, residual_scores
+from ojala.measures.metrics import NOT_ENOUGH, residual_scores
 
 Floats = NDArray[Any]
 Place = Literal["best", "lower left"]

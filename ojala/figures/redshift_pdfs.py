@@ -12,11 +12,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from ojala.comparisons import CLASS_NAMES, REDSHIFT_TOKENS, brighter_than, is_class
+from ojala.evaluation.comparisons import CLASS_NAMES, REDSHIFT_TOKENS, brighter_than, is_class
 from ojala.figures.style import COLOURS
-from ojala.redshift_modes import modes
-from ojala.redshift_pdf import ONE_SIGMA, RedshiftPdf
-from ojala.shards import Columns
+from ojala.measures.redshift_modes import modes
+from ojala.measures.redshift_pdf import ONE_SIGMA, RedshiftPdf
+from ojala.tables.shards import Columns
 
 NUM_COLUMNS = 4
 SEED = 5

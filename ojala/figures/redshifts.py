@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from ojala.comparisons import Comparison
-from ojala.evaluate_config import REAL
+from ojala.evaluation.comparisons import Comparison
+from ojala.evaluation.config import REAL
 from ojala.figures.panels import (
     MIN_OBJECTS,
     STYLES,
@@ -23,7 +23,7 @@ from ojala.figures.panels import (
     score,
 )
 from ojala.figures.style import COLOURS
-from ojala.metrics import OUTLIER_THRESHOLD, residual_scores, sigma_nmad
+from ojala.measures.metrics import OUTLIER_THRESHOLD, residual_scores, sigma_nmad
 
 CLASS_OF = {"galaxy": "GALAXY", "qso": "QSO"}
 RESIDUAL_RANGE = 7.0

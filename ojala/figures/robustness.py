@@ -11,14 +11,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ojala.bands import narrow_bands
-from ojala.comparisons import CLASS_NAMES, NAMES
-from ojala.contexts import LABELS, TRAYS
-from ojala.curves import runs_by_bands_shown
-from ojala.evaluate_config import REAL
+from ojala.evaluation.comparisons import CLASS_NAMES, NAMES
+from ojala.evaluation.config import REAL
+from ojala.evaluation.contexts import LABELS, TRAYS
+from ojala.evaluation.curves import runs_by_bands_shown
 from ojala.figures.panels import STYLES, score
 from ojala.figures.style import COLOURS
-from ojala.metrics import NOT_ENOUGH
+from ojala.measures.metrics import NOT_ENOUGH
+from ojala.vocabulary.bands import narrow_bands
 
 Sets = Mapping[str, Mapping[str, Any]]
 """Scores (``evaluation.scores``) of Test-Real and Test-Synth, by that name."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from ojala.writing import written_whole
+from ojala.tables.writing import written_whole
 
 COLOURS = {"GALAXY": "tab:red", "STAR": "tab:blue", "QSO": "tab:green"}
 """Colours of the classes, the paper's."""

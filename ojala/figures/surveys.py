@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ojala.bands import narrow_bands
 from ojala.figures.style import COLOURS
-from ojala.quantities import CLASSES
-from ojala.shards import Columns
+from ojala.tables.shards import Columns
+from ojala.vocabulary.bands import narrow_bands
+from ojala.vocabulary.quantities import CLASSES
 
 Floats = NDArray[Any]
 Rows = NDArray[np.int64]

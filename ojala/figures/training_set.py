@@ -10,13 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ojala.bands import narrow_bands
 from ojala.figures.panels import not_enough, running
 from ojala.figures.style import COLOURS
-from ojala.metrics import error_correlation
-from ojala.noise_comparison import ErrorSet
-from ojala.quantities import CLASSES
-from ojala.shards import Columns
+from ojala.measures.metrics import error_correlation
+from ojala.tables.shards import Columns
+from ojala.training_set.noise_comparison import ErrorSet
+from ojala.vocabulary.bands import narrow_bands
+from ojala.vocabulary.quantities import CLASSES
 
 SNR_BANDS = ("J0390", "J0520", "J0660", "J0860")
 CLASS_BAND = "J0660"

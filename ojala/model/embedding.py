@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ojala.bands import bands
-from ojala.quantities import quantities, vocabulary
+from ojala.vocabulary.bands import bands
+from ojala.vocabulary.quantities import quantities, vocabulary
 
 NUM_IDS = len(vocabulary()) + 1
 """Token ids with padding."""

@@ -17,10 +17,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ojala.bands import broad_bands, narrow_bands
 from ojala.model.embedding import NUM_IDS, band_features, category_offsets
 from ojala.model.presets import PatchConfig
-from ojala.quantities import observations, queries, vocabulary
+from ojala.vocabulary.bands import broad_bands, narrow_bands
+from ojala.vocabulary.quantities import observations, queries, vocabulary
 
 I_BAND = vocabulary().index("MAG_i") + 1
 MORPHTYPE = vocabulary().index("MORPHTYPE") + 1

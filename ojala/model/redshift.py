@@ -13,7 +13,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from ojala.quantities import REDSHIFTS, vocabulary
+from ojala.vocabulary.quantities import REDSHIFTS, vocabulary
 
 REDSHIFT_IDS = tuple(vocabulary().index(token) + 1 for token in REDSHIFTS)
 

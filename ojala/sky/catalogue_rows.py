@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ojala.shards import Columns
-from ojala.surveys.vacs import write_bhmass, write_cigale, write_fastspecfit, write_mws
+from ojala.surveys.desi.vacs import write_bhmass, write_cigale, write_fastspecfit, write_mws
+from ojala.tables.shards import Columns
 
 PATHS = {
     "fastspecfit bright": "fastspecfit/fastspec-iron-main-bright.fits",

@@ -10,20 +10,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ojala.shards import Columns
-from ojala.sky import desi_side, jpas_side, legacy_side
 from ojala.sky.catalogue_rows import rows_of
-from ojala.sky.fibres import Fibres
 from ojala.sky.footprint import Cell, photsys, places, reddening, tile_of
-from ojala.sky.hosts import host_masses
-from ojala.sky.light import FIELD_STEP, BandLight, joined, lights
+from ojala.sky.instruments import desi_side, jpas_side, legacy_side
+from ojala.sky.instruments.fibres import Fibres
+from ojala.sky.instruments.light import FIELD_STEP, BandLight, joined, lights
+from ojala.sky.instruments.tiles import draw_tiles
 from ojala.sky.population import SAMPLES, Sample, draw, merged
+from ojala.sky.quasars.hosts import host_masses
 from ojala.sky.sky_config import SkyConfig
 from ojala.sky.streams import Stream, generator
-from ojala.sky.tiles import draw_tiles
 from ojala.sky.truth_table import write_truth
-from ojala.surveys.jpas import write_dual
+from ojala.surveys.jpas.dual_mode import write_dual
 from ojala.surveys.legacy import write_sweep
+from ojala.tables.shards import Columns
 
 Floats = NDArray[np.float64]
 

@@ -16,7 +16,7 @@ from astropy_healpix import HEALPix
 from numpy.typing import NDArray
 
 from ojala.surveys.legacy import in_north
-from ojala.surveys.pixels import NSIDE
+from ojala.tables.pixels import NSIDE
 
 Floats = NDArray[np.float64]
 

@@ -9,9 +9,11 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 
-from ojala.shards import Columns
-from ojala.sky import galaxies, quasars, stars
+from ojala.sky.galaxies import galaxies
+from ojala.sky.quasars import quasars
+from ojala.sky.stars import stars
 from ojala.sky.streams import Stream, generator
+from ojala.tables.shards import Columns
 
 SAMPLES: dict[str, tuple[ModuleType, str, str]] = {
     "BGS": (galaxies, "bgs", "bright"),

@@ -5,7 +5,6 @@ A simulation: see docs/simulated-sky.md for what it is made of and where it is n
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from ojala.sky import cells
 from ojala.sky.catalogue_rows import CatalogueRows
 from ojala.sky.footprint import Cell
 from ojala.sky.sky_config import SkyConfig
-from ojala.writing import written_whole
+from ojala.tables.writing import written_whole
 
 
 def simulate(config: SkyConfig, out: str | Path, *, num_workers: int = 1) -> dict[str, int]:
@@ -64,46 +63,3 @@ def _make_cell(config: SkyConfig, out: Path, cell: Cell) -> cells.Made:
     # One thread per process: sums in another order would change the last bits of the sky.
     with threadpool_limits(1):
         return cells.make(config, out, cell)
-
-
-OPTIONS = {
-    "seed": "of all random numbers",
-    "num_desi": "sources with a DESI spectrum",
-    "num_jpas": "sources where J-PAS looks",
-    "num_both": "sources that are both",
-    "desi_per_cell": "DESI sources in a sky pixel of 0.84 square degrees",
-    "jpas_per_cell": "J-PAS sources in such a pixel",
-    "gap": "J-PAS photometry against simulations: 0 the same, 1 as different as expected",
-    "bad_share": "share of the DESI spectra that are spoilt",
-    "missing_tray_share": "share of the J-PAS tiles without a tray of filters",
-    "blend_share": "share of the DESI sources that J-PAS sees blended",
-}
-"""What the numbers of SkyConfig mean, for the command."""
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of ``ojala simulate``: every number of SkyConfig, and where to write."""
-    parser.description = "Write a simulated sky in the formats of DESI, J-PAS and Legacy Surveys."
-    parser.epilog = "example: ojala simulate --out data/simulated --num-desi 1000 --num-jpas 3000"
-    parser.add_argument("--out", type=Path, required=True, help="directory to write")
-    parser.add_argument("--workers", type=int, default=1, help="processes (%(default)s)")
-    for name, meaning in OPTIONS.items():
-        default = getattr(SkyConfig, name)
-        parser.add_argument(
-            f"--{name.replace('_', '-')}",
-            type=type(default),
-            default=default,
-            metavar="NUMBER",
-            help=f"{meaning} (%(default)s)",
-        )
-
-
-def main(arguments: argparse.Namespace) -> None:
-    """Make the simulated sky: ``ojala simulate --out DIR``."""
-    chosen = {name: getattr(arguments, name) for name in OPTIONS}
-    if arguments.workers < 1:
-        raise ValueError(f"--workers is {arguments.workers}, expected 1 or more")
-    counts = simulate(SkyConfig(**chosen), arguments.out, num_workers=arguments.workers)
-    print(f"{arguments.out}: a simulated sky of {counts['sources']} sources")
-    for name, number in sorted(counts.items()):
-        print(f"{number:12d} {name}")

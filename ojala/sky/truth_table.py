@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ojala.shards import Columns
-from ojala.sky.light import BandLight
-from ojala.writing import written_whole
+from ojala.sky.instruments.light import BandLight
+from ojala.tables.shards import Columns
+from ojala.tables.writing import written_whole
 
 
 def write_truth(directory: str | Path, healpix: int, sources: Columns, light: BandLight) -> None:

@@ -18,13 +18,13 @@ from astropy.io import fits
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from ojala.constants import NANOMAGGIE_ZERO, POGSON
-from ojala.shards import Columns, morphtype_codes
-from ojala.surveys.catalogues import catalogue_paths, open_catalogue
-from ojala.surveys.cells import number
-from ojala.surveys.pixels import chord, placed, unit_vectors
-from ojala.surveys.qualified_names import without_schema
-from ojala.writing import written_whole
+from ojala.tables.array_cells import number
+from ojala.tables.catalogues import catalogue_paths, open_catalogue
+from ojala.tables.pixels import chord, placed, unit_vectors
+from ojala.tables.qualified_names import without_schema
+from ojala.tables.shards import Columns, morphtype_codes
+from ojala.tables.writing import written_whole
+from ojala.vocabulary.constants import NANOMAGGIE_ZERO, POGSON
 
 BANDS = ("G", "R", "Z", "W1", "W2")
 

@@ -18,13 +18,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ojala.bands import broad_bands, narrow_bands
-from ojala.quantities import CLASSES, NO_CODE
-from ojala.rejects import Rejects
-from ojala.shards import CATEGORICAL, DESI_KEYS, EXTRA_LABELS, Columns, mocks_schema
-from ojala.surveys.cells import number, whole
-from ojala.surveys.jpas_filters import ARCHIVE_I_WAVE, flux_of_mag, over_i
-from ojala.surveys.pixels import healpix
+from ojala.physics.jpas_filters import ARCHIVE_I_WAVE, flux_of_mag, over_i
+from ojala.tables.array_cells import number, whole
+from ojala.tables.pixels import healpix
+from ojala.tables.rejects import Rejects
+from ojala.tables.shards import CATEGORICAL, DESI_KEYS, EXTRA_LABELS, Columns, mocks_schema
+from ojala.vocabulary.bands import broad_bands, narrow_bands
+from ojala.vocabulary.quantities import CLASSES, NO_CODE
 
 WEIGHTS = ("prob2", "prob")
 """Sampling probabilities of the mocks; the first that is there, as the released training reads."""

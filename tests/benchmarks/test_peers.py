@@ -8,15 +8,15 @@ from benchmarks.peers import answers, densities, features, fluxes, line_networks
 from benchmarks.peers import sky_templates as sky
 from benchmarks.peers.__main__ import ORDER, in_order, kept, training_rows, write
 from benchmarks.peers.neighbours import Neighbours, weighted
-from ojala.comparisons import ANN_LIMIT
-from ojala.contexts import answers as predicted_in
-from ojala.cosmology import sphere_area
-from ojala.metrics import NOT_ENOUGH
-from ojala.quantities import CLASSES, queries
-from ojala.responses import packaged
-from ojala.shards import columns_of
-from ojala.sky import galaxies
-from ojala.synphot import pivot_wave, prepare, synthesize
+from ojala.evaluation.comparisons import ANN_LIMIT
+from ojala.evaluation.contexts import answers as predicted_in
+from ojala.measures.metrics import NOT_ENOUGH
+from ojala.physics.cosmology import sphere_area
+from ojala.physics.responses import packaged
+from ojala.physics.synphot import pivot_wave, prepare, synthesize
+from ojala.sky.galaxies import galaxies
+from ojala.tables.shards import columns_of
+from ojala.vocabulary.quantities import CLASSES, queries
 from pipelines.stage import with_nulls
 
 

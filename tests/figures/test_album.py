@@ -4,10 +4,10 @@ import pytest
 from drawn import words
 from matched_sets import evaluated, surroundings
 
-from ojala.evaluate_config import REAL
+from ojala.evaluation.config import REAL
 from ojala.figures.album import album
 from ojala.figures.comparisons import LINE_PANELS, MASS_PANELS, STELLAR_PANELS
-from ojala.metrics import NOT_ENOUGH
+from ojala.measures.metrics import NOT_ENOUGH
 
 PLATES = 22
 

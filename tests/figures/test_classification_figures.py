@@ -3,11 +3,11 @@
 import numpy as np
 from matplotlib.container import ErrorbarContainer
 
-from ojala.calibration import NUM_BINS
-from ojala.calibration import reliability as in_bins
-from ojala.evaluate_config import REAL
+from ojala.evaluation.config import REAL
 from ojala.figures.classification import reliability
-from ojala.quantities import CLASSES
+from ojala.measures.calibration import NUM_BINS
+from ojala.measures.calibration import reliability as in_bins
+from ojala.vocabulary.quantities import CLASSES
 
 
 def drawn(probability, happened, weight=None):

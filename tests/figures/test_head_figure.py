@@ -3,9 +3,9 @@ import pytest
 from drawn import words
 from matplotlib.image import imread
 
+from ojala.evaluation.head_scores import beside_paper, head_scores
 from ojala.figures.heads import given_against_true
 from ojala.figures.style import save
-from ojala.head_scores import beside_paper, head_scores
 
 
 def answered(num, seed=0):

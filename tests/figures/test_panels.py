@@ -3,9 +3,9 @@ import pytest
 from drawn import words
 from matplotlib.figure import Figure
 
-from ojala.comparisons import Comparison
+from ojala.evaluation.comparisons import Comparison
 from ojala.figures.panels import curve, density_scatter, one_to_one, running, score
-from ojala.metrics import NOT_ENOUGH
+from ojala.measures.metrics import NOT_ENOUGH
 
 
 def compared(num, shift=0.0):

@@ -8,10 +8,10 @@ from test_sampling import population
 
 from ojala.figures.style import save
 from ojala.figures.training_set import noise, sampling
-from ojala.metrics import NOT_ENOUGH
-from ojala.noise_comparison import ErrorSet
-from ojala.quantities import CLASSES
-from ojala.sampling import WeightsConfig, weights
+from ojala.measures.metrics import NOT_ENOUGH
+from ojala.training_set.noise_comparison import ErrorSet
+from ojala.training_set.sampling import WeightsConfig, weights
+from ojala.vocabulary.quantities import CLASSES
 
 
 def test_the_sampling_figure_shows_before_and_after(tmp_path):

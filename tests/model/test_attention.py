@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 
-from ojala.bands import band
 from ojala.model.attention import DecoderBlock, EncoderBlock, WavelengthBias
 from ojala.model.embedding import WAVE_RANGE
-from ojala.quantities import vocabulary
+from ojala.vocabulary.bands import band
+from ojala.vocabulary.quantities import vocabulary
 
 
 def id_of(token):

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from ojala.bands import bands
 from ojala.model.embedding import TokenEmbedding, band_features, category_offsets
-from ojala.quantities import MORPHTYPES, vocabulary
+from ojala.vocabulary.bands import bands
+from ojala.vocabulary.quantities import MORPHTYPES, vocabulary
 
 MORPHTYPE_ID = vocabulary().index("MORPHTYPE") + 1
 

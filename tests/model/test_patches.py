@@ -4,10 +4,10 @@ import pytest
 import torch
 from toy_model import PATCHED, toy_model
 
-from ojala.bands import narrow_bands
 from ojala.model.patches import I_BAND, patches
 from ojala.model.presets import PatchConfig
-from ojala.quantities import observations, queries, vocabulary
+from ojala.vocabulary.bands import narrow_bands
+from ojala.vocabulary.quantities import observations, queries, vocabulary
 
 NARROW = [band.token_id for band in narrow_bands()]
 

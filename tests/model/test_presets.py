@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from ojala.model.ojala import Ojala
+from ojala.model.network import Ojala
 from ojala.model.presets import PRESETS, ModelConfig, preset
 
 

@@ -12,13 +12,13 @@ import pytest
 from matched import truth_of
 from toy_model import toy_model
 
-from ojala import bundle
-from ojala.metrics import NOT_ENOUGH
-from ojala.quantities import MORPHTYPES, queries
-from ojala.resident import measured_scaling
-from ojala.shards import as_table, jpas_schema, matched_schema, mocks_schema
+from ojala.measures.metrics import NOT_ENOUGH
+from ojala.model import bundle
+from ojala.tables.shards import as_table, jpas_schema, matched_schema, mocks_schema
+from ojala.training.resident import measured_scaling
+from ojala.vocabulary.quantities import MORPHTYPES, queries
 from pipelines import evaluate as stage
-from pipelines import tracking
+from pipelines.registry import tracking
 
 ROOT = Path(__file__).parents[2]
 

@@ -14,11 +14,20 @@ from ruamel.yaml import YAML
 from toy_heads import toy_bundle, toy_head
 from toy_sky import toy_table
 
-from ojala import bundle, head
-from ojala.evaluate_config import TITLES
-from ojala.rejects import Rejects
-from ojala.shards import as_table, column, columns_of, jpas_schema, matched_schema, write_shards
-from pipelines import finetune, register, stage, store, tracking, vac
+from ojala.evaluation.config import TITLES
+from ojala.heads import head
+from ojala.model import bundle
+from ojala.tables.rejects import Rejects
+from ojala.tables.shards import (
+    as_table,
+    column,
+    columns_of,
+    jpas_schema,
+    matched_schema,
+    write_shards,
+)
+from pipelines import finetune, register, stage, vac
+from pipelines.registry import store, tracking
 
 pytestmark = pytest.mark.slow
 

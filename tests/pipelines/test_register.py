@@ -9,13 +9,14 @@ import pytest
 import torch
 from toy_sky import toy_table
 
-from ojala import bundle
-from ojala.model.ojala import Ojala
+from ojala.model import bundle
+from ojala.model.network import Ojala
+from ojala.model.predictor import Predictor
 from ojala.model.presets import preset
-from ojala.predict import Predictor
-from ojala.resident import measured_scaling
-from ojala.shards import columns_of, jpas_schema, write_shards
-from pipelines import register, tracking
+from ojala.tables.shards import columns_of, jpas_schema, write_shards
+from ojala.training.resident import measured_scaling
+from pipelines import register
+from pipelines.registry import tracking
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from astropy.io import fits
 from ruamel.yaml import YAML
 
-from pipelines import digests
+from pipelines.registry import digests
 
 ROOT = Path(__file__).parents[2]
 STAGES = list(YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"])

@@ -8,8 +8,10 @@ import pytest
 from toy_model import toy_model
 from toy_sky import toy_table
 
-from ojala.resident import measured_scaling
-from pipelines import cluster, learning, tracking, train
+from ojala.training.resident import measured_scaling
+from pipelines import train
+from pipelines.cluster import learning, training
+from pipelines.registry import tracking
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,7 +28,7 @@ class Machines:
 
     def train(self, loop, settings, config, *, name, last_checkpoint):
         place = Path(config.storage) / name
-        if (place / cluster.FINISHED).exists():
+        if (place / training.FINISHED).exists():
             shutil.rmtree(place)
         place.mkdir(parents=True, exist_ok=True)
         for epoch in range(len(list(place.iterdir())) + 1, 6):
@@ -34,7 +36,7 @@ class Machines:
             yield {"epoch": epoch, "train/loss": 1 / epoch, "train/samples_per_second": 1.0}
             if epoch == self.killed_at:
                 raise Killed
-        (place / cluster.FINISHED).touch()
+        (place / training.FINISHED).touch()
 
 
 @pytest.fixture
@@ -44,7 +46,7 @@ def machines(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     shutil.copy(ROOT / "params.yaml", tmp_path)
     made = Machines()
-    monkeypatch.setattr(cluster, "train", made.train)
+    monkeypatch.setattr(training, "train", made.train)
     learnt = toy_model(), measured_scaling(toy_table(60))
     monkeypatch.setattr(learning, "learnt", lambda checkpoint, config: learnt)
     return made

@@ -12,7 +12,7 @@ import pytest
 from asked_service import asked_service
 from toy_heads import toy_bundle
 
-from ojala.quantities import queries
+from ojala.vocabulary.quantities import queries
 from serving import bodies, service
 
 JSON = {"Content-Type": "application/json"}

@@ -8,7 +8,7 @@ import sys
 import pytest
 from toy_heads import toy_bundle
 
-from ojala import bundle
+from ojala.model import bundle
 from serving import __main__ as serve
 
 SETTINGS = ("PORT", "BENTOML_HOST", "OJALA_ALIAS", "OJALA_BUNDLE", "OJALA_HEADS")

@@ -3,7 +3,7 @@
 import pytest
 from toy_registry import toy_version
 
-from pipelines import tracking
+from pipelines.registry import tracking
 from serving.registered import served
 
 

@@ -12,8 +12,9 @@ from asked_service import asked_service
 from toy_heads import toy_bundle, toy_head
 from toy_sky import toy_table
 
-from ojala import bundle, head
-from ojala.predict import Predictor
+from ojala.heads import head
+from ojala.model import bundle
+from ojala.model.predictor import Predictor
 
 PAGE = (Path(__file__).parents[2] / "docs" / "service.md").read_text()
 COMMANDS = re.findall(

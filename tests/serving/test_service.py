@@ -8,14 +8,14 @@ import torch
 from asked_service import asked_service
 from toy_sky import toy_table
 
-from ojala import bundle
-from ojala.model.ojala import Ojala
+from ojala.model import bundle
+from ojala.model.network import Ojala
+from ojala.model.predictor import Predictor
 from ojala.model.presets import preset
-from ojala.predict import Predictor
-from ojala.quantities import MORPHTYPES, observations
-from ojala.resident import measured_scaling
-from ojala.shards import columns_of
-from ojala.shown import NO_RATIOS
+from ojala.model.shown import NO_RATIOS
+from ojala.tables.shards import columns_of
+from ojala.training.resident import measured_scaling
+from ojala.vocabulary.quantities import MORPHTYPES, observations
 
 
 @pytest.fixture(scope="module")

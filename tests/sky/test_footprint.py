@@ -3,7 +3,7 @@ import pytest
 
 from ojala.sky.footprint import lay_out, photsys, places, tile_of, tiles_of
 from ojala.sky.streams import Stream, generator
-from ojala.surveys.pixels import healpix
+from ojala.tables.pixels import healpix
 
 SKY = dict(num_desi=1000, num_jpas=3000, num_both=205, desi_per_cell=50, jpas_per_cell=250)
 

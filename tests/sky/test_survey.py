@@ -4,15 +4,15 @@ from hashlib import sha256
 import numpy as np
 import pytest
 
-from ojala.jpas_table import table
-from ojala.rejects import Rejects
 from ojala.sky import cells
 from ojala.sky.survey import SkyConfig, simulate
 from ojala.sky.truth_table import read_truth
-from ojala.surveys.desi import read_coadd, read_redrock
-from ojala.surveys.desi_tree import catalogues, pairs
-from ojala.surveys.jpas import read_dual
-from ojala.surveys.vacs import read_bhmass, read_cigale, read_fastspecfit, read_mws
+from ojala.surveys.desi.coadds import read_coadd, read_redrock
+from ojala.surveys.desi.tree import catalogues, pairs
+from ojala.surveys.desi.vacs import read_bhmass, read_cigale, read_fastspecfit, read_mws
+from ojala.surveys.jpas.dual_mode import read_dual
+from ojala.tables.rejects import Rejects
+from ojala.training_set.jpas_table import table
 
 CONFIG = SkyConfig(
     num_desi=120,

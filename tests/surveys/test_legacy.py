@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from ojala.quantities import MORPHTYPES
-from ojala.shards import Columns
 from ojala.surveys.legacy import BANDS, Legacy, ab_of_nanomaggies, read_sweep, write_sweep
+from ojala.tables.shards import Columns
+from ojala.vocabulary.quantities import MORPHTYPES
 
 ARCSEC = 1 / 3600
 TYPES = np.array(["PSF", "REX", "EXP", "DEV", "SER"])

@@ -5,13 +5,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ojala.bands import broad_bands, narrow_bands
-from ojala.jpas_table import table
-from ojala.quantities import CLASSES, vocabulary
-from ojala.rejects import Rejects
-from ojala.shards import CATEGORICAL, Columns, as_table, column, jpas_schema, mocks_schema
-from ojala.surveys.jpas_filters import ARCHIVE_I_WAVE
+from ojala.physics.jpas_filters import ARCHIVE_I_WAVE
 from ojala.surveys.release import is_photometry, mocks, photometry
+from ojala.tables.rejects import Rejects
+from ojala.tables.shards import CATEGORICAL, Columns, as_table, column, jpas_schema, mocks_schema
+from ojala.training_set.jpas_table import table
+from ojala.vocabulary.bands import broad_bands, narrow_bands
+from ojala.vocabulary.quantities import CLASSES, vocabulary
 
 TOKENS = [band.token for band in narrow_bands()]
 BROAD = [band.token for band in broad_bands()]

@@ -1,0 +1,1 @@
+"""Catalogues with answers: a user's columns, the VAC, provenance and the data model."""

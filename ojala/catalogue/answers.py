@@ -1,0 +1,117 @@
+"""``ojala predict``: what a bundle says of a catalogue, as a catalogue."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ojala import __version__
+from ojala.catalogue.answers_table import with_answers, with_origin
+from ojala.heads import head
+from ojala.model import bundle
+from ojala.model.predictor import Predictor
+from ojala.model.shown import NO_RATIOS, Shown, other_columns, token_columns
+from ojala.physics.derived import derived
+from ojala.tables.columns import as_text, flat, is_text, masked_of
+from ojala.tables.files import check_writable
+from ojala.tables.shards import read_table
+from ojala.vocabulary.band_columns import band_columns
+
+
+def predicted(
+    path: Path,
+    predictor: Predictor,
+    queries: list[str] | None = None,
+    heads: Sequence[head.Head] = (),
+    out: Path | None = None,
+) -> pa.Table:
+    """The catalogue of ``path`` with the answers as further columns, row by row.
+
+    heads: those of the predictor; out: where the answers are to be written, for a refusal before
+    they are made where it cannot hold the catalogue's own columns
+    The header of the table says what predicted (HEADER_KEYS); what was used of the catalogue, and
+    what was not, is said on stderr.
+    Raises ValueError naming the file for one that cannot be read or is not understood, one whose
+    narrow bands are no ratios, and for a column that the catalogue already has.
+    """
+    catalogue = read_catalogue(path)
+    if out is not None:
+        check_writable(catalogue, out)
+    try:
+        wanted = band_columns(catalogue.column_names).names()
+        wanted |= set(other_columns(catalogue.column_names).values())
+        columns = token_columns({name: _plain(catalogue[name]) for name in wanted})
+        seen = predictor.shown(columns)
+        if len(seen.reason) and np.all(seen.reason == NO_RATIOS):
+            raise ValueError(
+                "narrow bands are ratios to f_lambda(i), of order 1, and these are not: "
+                "divide f_lambda of each band by that of i"
+            )
+        answers = predictor.predict(columns, queries)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    if queries is None and "AUTO_iSDSS" in columns:
+        answers |= derived(answers, columns["AUTO_iSDSS"])
+    answers["REASON"] = answers.pop("REASON")  # last
+    for name in answers:
+        if name in catalogue.column_names:
+            raise ValueError(f"{path}: column {name} is there already: rename it to keep it")
+    _say(path, seen)
+    extra = [one.column for one in heads]
+    return with_origin(with_answers(catalogue, answers, extra), _origin(predictor.bundle, heads))
+
+
+def read_catalogue(path: Path) -> pa.Table:
+    """A table from CSV, ECSV, FITS, VOTable, a Parquet file or a directory of Parquet shards.
+
+    Raises ValueError naming the file and what is wrong with it.
+    """
+    if not path.exists():
+        raise ValueError(f"{path}: no such catalogue")
+    return read_table(path)
+
+
+def _say(path: Path, seen: Shown) -> None:
+    """What was used of a catalogue, what was taken for not observed, and who has no answers."""
+    lines = [seen.bands_used(), *seen.notes]
+    for reason in sorted(set(seen.reason) - {""}):
+        rows = seen.reason == reason
+        lines.append(
+            f"{rows.sum()} of {len(rows)} sources have {reason} and no answers, "
+            f"the first in row {np.argmax(rows) + 1} (rows count from 1)"
+        )
+    for line in lines:
+        print(f"{path}: {line}", file=sys.stderr)
+
+
+def _origin(opened: bundle.Bundle, heads: Sequence[head.Head]) -> dict[str, str]:
+    """Entries of HEADER_KEYS that tell what predicted; the bundle may lack some."""
+    made: dict[str, Any] = opened.provenance
+    names = ("git_commit", "run_id", "params_digest", "data_source")
+    return {name: str(made[name]) for name in names if made.get(name)} | {
+        "ojala_version": __version__,
+        "bundle_digest": opened.digest,
+        "heads": ", ".join(f"{one.name} {one.digest}" for one in heads),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _plain(column: pa.ChunkedArray) -> np.ndarray:
+    """A column's values; nulls are NaN, or an empty name."""
+    values = flat(column)
+    if values.null_count == len(values) and len(values):
+        return np.full(len(values), np.nan)
+    if is_text(values.type):
+        return np.array([word or "" for word in as_text(values).to_pylist()], dtype=object)
+    if pa.types.is_boolean(values.type) and values.null_count:
+        return np.array(["" if v is None else str(v) for v in values.to_pylist()], dtype=object)
+    plain = masked_of(values)
+    if plain.dtype.kind == "O":  # lists of several lengths
+        return np.array([str(value) for value in plain], dtype=object)
+    return np.ma.filled(plain.astype(np.float64), np.nan) if np.ma.isMA(plain) else plain

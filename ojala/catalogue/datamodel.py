@@ -1,0 +1,84 @@
+"""The page that describes the catalogue's columns, written from the tables that define them.
+
+``python -m ojala.catalogue.datamodel > docs/datamodel.md``
+"""
+
+from __future__ import annotations
+
+from ojala.catalogue.vac import HEADER_KEYS
+from ojala.model.redshift_columns import SUFFIXES
+from ojala.physics.derived import LINES
+from ojala.tables.shards import jpas_schema
+from ojala.vocabulary.catalogue_columns import ERROR_SUFFIX, vac_column
+from ojala.vocabulary.quantities import REDSHIFTS, queries
+
+HEAD = """# The value-added catalogue
+
+`data/vac/ojala_vac.parquet` and `data/vac/ojala_vac.fits` hold the same table: one row per source
+of the J-PAS input table, those set aside included: `REJECTED` says why, and of them only keys and
+position are given. Names are the released catalogue's. Every prediction `X` has its 1 sigma error
+`X_ERR`. A quantity is answered for every source: read `CLASS` first, and of the stellar parameters
+only those of stars, say.
+
+A redshift is answered by a distribution p(z). `Z_GAL` and `Z_QSO` are its mode: the centroid of the
+highest peak, in the window of +-0.05 in ln(1+z) that holds most probability; `Z_GAL_ERR` is the
+half-width about it that holds 68 %. Where `Z_GAL_MODE_2_WEIGHT` is not small, no single number
+stands for p(z); the intervals still hold what they say. Of a model that answers with Gaussians
+(presets `released` and `paper`) they are those of the Gaussian, and there is no second mode.
+
+Units are spelt as astropy reads them. FITS knows no dex: such a column has no TUNIT there, and its
+comment (TCOMM) ends in `[dex(solMass)]`. Whole numbers are -1 where they are not known.
+
+`MORPHTYPE` is a code here. `ojala predict` and the Predictor take names as well: DEV (0), EXP (1),
+GGAL (2), PSF (3, GPSF too), REX (4), SER (5); -1, an empty cell or None is not known.
+
+Fine-tuned heads add columns of their own, each with its error ([heads](heads.md)): what they mean
+stands in the file, and its card `HEADS` says which heads they were.
+
+Made from the tables of the code by `python -m ojala.catalogue.datamodel`; a test keeps it so.
+"""
+
+PROVENANCE = """## Provenance
+
+FITS cards of the table's header; the same entries are metadata of the Parquet file. What
+`ojala predict` writes has those that its bundle knows: in FITS and Parquet alike, in ECSV as meta,
+in VOTable as INFO; CSV has none.
+"""
+
+
+def page() -> str:
+    """The page as Markdown."""
+    predicted = [name for name in queries() if name != "SPECTYPE"]
+    derived = [*LINES, "HA_HB_RATIO", "L_HALPHA_CORR", "LOGSFR_HA"]
+    observed = [name for name in jpas_schema().names if not name.endswith(ERROR_SUFFIX)]
+    sections = {
+        "Input": [*observed, "REJECTED"],
+        "Class": ["CLASS", "P_GALAXY", "P_STAR", "P_QSO"],
+        "Predicted, each with its error": predicted,
+        "Read from p(z)": [
+            f"{token}{suffix}"
+            for token in REDSHIFTS
+            for suffix in SUFFIXES
+            if suffix not in ("", ERROR_SUFFIX)
+        ],
+        "Derived, each with its error": derived,
+    }
+    parts = [HEAD]
+    for title, names in sections.items():
+        parts.append(
+            f"## {title}\n\n| column | unit | UCD | meaning |\n|---|---|---|---|\n" + _rows(names)
+        )
+    cards = "".join(
+        f"| {card} | `{name}` | {text} |\n" for name, (card, text) in HEADER_KEYS.items()
+    )
+    parts.append(f"{PROVENANCE}\n| card | Parquet | meaning |\n|---|---|---|\n{cards}")
+    return "\n".join(parts)
+
+
+def _rows(names: list[str]) -> str:
+    columns = [vac_column(name) for name in names]
+    return "".join(f"| {c.name} | {c.unit} | `{c.ucd}` | {c.description} |\n" for c in columns)
+
+
+if __name__ == "__main__":
+    print(page(), end="")

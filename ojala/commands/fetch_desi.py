@@ -1,0 +1,53 @@
+"""``ojala fetch-desi``: public DESI DR1 files."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from ojala.surveys.desi.download import SOURCES, Release, catalogue_files, fetch_all, spectra_files
+from ojala.tables.shards import column, read_table
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of ``ojala fetch-desi``."""
+    parser.description = "Download coadds, redshifts and value-added catalogues of DESI DR1."
+    parser.add_argument("--out", type=Path, required=True, help="directory of DESI files")
+    parser.add_argument("--healpix", type=int, nargs="+", default=[], help="nside 64, nested")
+    parser.add_argument("--healpix-of", type=Path, help="all pixels of a table (Parquet)")
+    parser.add_argument("--survey", default="main", help="main, sv1, sv2, sv3, special, cmx")
+    parser.add_argument("--program", default="dark", help="dark, bright, backup, other")
+    parser.add_argument("--source", choices=SOURCES, default="https", help="server")
+    parser.add_argument("--root", help="URL of another copy of the release")
+    parser.add_argument("--vacs", action="store_true", help="value-added catalogues as well")
+    parser.add_argument("--workers", type=int, default=4, help="downloads at a time")
+    parser.add_argument("--unverified", action="store_true", help="for copies without sums")
+    parser.epilog = """example: ojala fetch-desi --healpix 27247 27248 --out data/real/desi --vacs
+
+Files that are there already are left alone; a download that stopped goes on where it stopped.
+"""
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Download the DESI files of sky pixels: ``ojala fetch-desi --healpix 27247 --out DIR``."""
+    if arguments.workers < 1:
+        raise ValueError(f"--workers is {arguments.workers}, expected 1 or more")
+    healpix = list(arguments.healpix)
+    if arguments.healpix_of:
+        healpix += np.unique(
+            column(read_table(arguments.healpix_of, ["healpix"]), "healpix")
+        ).tolist()
+    if not healpix:
+        raise ValueError("no sky pixels given: --healpix 27247 ... or --healpix-of TABLE")
+    where = (healpix, arguments.survey, arguments.program, arguments.out)
+    files = spectra_files(*where)
+    if arguments.vacs:
+        files += catalogue_files(*where)
+    root = arguments.root or SOURCES[arguments.source]
+    release = Release(root=root.rstrip("/"), verify=not arguments.unverified)
+    absent = fetch_all(release, files, num_workers=arguments.workers)
+    print(f"{len(files) - len(absent)} files in {arguments.out}")
+    for file in absent:
+        print(f"not in the release: {file.remote}")

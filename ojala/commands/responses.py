@@ -1,0 +1,40 @@
+"""``ojala responses``: fit the analytic narrow bands to measured curves."""
+
+from __future__ import annotations
+
+import argparse
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+from astropy.table import Table
+
+from ojala.physics.passband_fit import deviation, fit
+from ojala.physics.passbands import COLUMNS
+from ojala.physics.responses import load
+from ojala.tables.writing import written_whole
+from ojala.vocabulary.bands import narrow_bands
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``ojala responses``."""
+    parser.description = "Fit the analytic narrow bands to measured curves; print how close."
+    parser.epilog = "example: ojala responses curves/ --out ojala/vocabulary/data/bands.ecsv"
+    parser.add_argument("source", help='directory of curves J0378.txt ..., or "svo"')
+    parser.add_argument("--out", type=Path, help="table of bands to write with the fitted numbers")
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Fit every narrow band, print its largest deviation, write the table of bands."""
+    responses = load(arguments.source)
+    table = Table.read(files("ojala.vocabulary.data") / "bands.ecsv", format="ascii.ecsv")
+    for band in narrow_bands():
+        numbers = fit(responses[band.token])
+        position = np.flatnonzero(table["token"] == band.token)[0]
+        for column in COLUMNS:
+            table[column][position] = round(getattr(numbers, column), 4)
+        share = deviation(numbers, responses[band.token])
+        print(f"{band.token}: within {share:.3f} of the measured peak")
+    if arguments.out:
+        with written_whole(arguments.out) as partial:
+            table.write(partial, format="ascii.ecsv")

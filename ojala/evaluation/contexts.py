@@ -1,0 +1,116 @@
+"""What the model is shown: trays, broad bands alone, hidden lines, hidden bands (Sects. 4.1-4.5).
+
+BB are the broad bands g, r, z, W1, W2; M is the morphological type. i goes with the narrow bands,
+which are fluxes over that of i. T1 ... T4 are the trays of narrow bands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from ojala.evaluation.comparisons import is_class
+from ojala.tables.shards import Columns
+from ojala.vocabulary.bands import narrow_bands
+from ojala.vocabulary.emission_lines import rest_waves
+from ojala.vocabulary.quantities import observations
+
+Predict = Callable[[Columns, Sequence[str]], Columns]
+"""Answers for the sources of a catalogue, of which only the named tokens are shown."""
+
+BB = ("MAG_G", "MAG_R", "MAG_Z", "MAG_W1", "MAG_W2")
+M = "MORPHTYPE"
+REFERENCE = "MAG_i"
+
+HIDDEN_LINES = (
+    *("HBETA_4861", "OIII_4959", "OIII_5007"),
+    *("NII_6548", "HALPHA_6562", "NII_6584"),
+)
+"""The lines that are hidden: the four of Table 1, and the weaker members of the two doublets, which
+would tell of the stronger ones."""
+
+EDGE = 10.0
+"""Angstrom beyond half of its width to which a band still holds a line: soft edges, wide lines."""
+
+LABELS = {
+    "all": "all",
+    "without_T3_T4": "without T3 and T4 (T1+T2+BB+M)",
+    "T1_BB_M": "T1+BB+M",
+    "BB_M": "BB+M",
+    "BB": "BB",
+    "T2_BB_M": "T2+BB+M",
+    "T3_BB_M": "T3+BB+M",
+    "T4_BB_M": "T4+BB+M",
+    "T1_T2_T3_BB_M": "T1+T2+T3+BB+M",
+    "narrow": "54 narrow bands and i, no BB, no M",
+    "lines_hidden": "all, bands that hold lines hidden",
+    "BB_zspec": "BB and the spectroscopic redshift",
+}
+"""How figures and tables call the contexts."""
+
+PAPER = ("all", "without_T3_T4", "T1_BB_M", "BB_M", "BB")
+"""Contexts of Fig. 3."""
+
+TRAYS = (*PAPER, "T2_BB_M", "T3_BB_M", "T4_BB_M", "T1_T2_T3_BB_M", "narrow")
+"""Contexts whose class and redshift scores are reported."""
+
+
+def tokens(name: str) -> tuple[str, ...]:
+    """The tokens of a context of LABELS."""
+    chosen = {
+        "all": observations(),
+        "without_T3_T4": _trays("T1", "T2"),
+        "T1_T2_T3_BB_M": _trays("T1", "T2", "T3"),
+        "BB_M": (*BB, M),
+        "BB": BB,
+        "narrow": (*(band.token for band in narrow_bands()), REFERENCE),
+        "lines_hidden": observations(),
+        "BB_zspec": (*BB, "Z_GAL", "Z_QSO"),
+    }
+    return chosen[name] if name in chosen else _trays(name.split("_")[0])
+
+
+def predictions(
+    predict: Predict, columns: Columns, hidden_bands: Sequence[int], seed: int
+) -> dict[str, Columns]:
+    """One pass for each context of LABELS, and for each number of narrow bands hidden at random.
+
+    columns: of a matched set, its labels included. Passes with hidden bands are "hidden_<number>".
+    """
+    shown: dict[str, tuple[Columns, tuple[str, ...]]] = {
+        name: (without_lines(columns) if name == "lines_hidden" else columns, tokens(name))
+        for name in LABELS
+    }
+    for number in hidden_bands:
+        fewer = without_bands(columns, number, np.random.default_rng([seed, number]))
+        shown[f"hidden_{number}"] = (fewer, observations())
+    return {name: predict(*given) for name, given in shown.items()}
+
+
+def without_lines(columns: Columns) -> Columns:
+    """The bands of galaxies that hold an emission line of HIDDEN_LINES at z_spec, not observed."""
+    hidden = dict(columns)
+    galaxy = is_class(columns, "galaxy")
+    for band in narrow_bands():
+        holds = np.zeros(len(galaxy), dtype=bool)
+        for line in HIDDEN_LINES:
+            observed_wave = rest_waves()[line] * (1 + columns["z"])
+            holds |= np.abs(observed_wave - band.wave) <= band.fwhm / 2 + EDGE
+        hidden[band.token] = np.where(galaxy & holds, np.nan, columns[band.token])
+    return hidden
+
+
+def without_bands(columns: Columns, num_hidden: int, rng: np.random.Generator) -> Columns:
+    """Of each source ``num_hidden`` narrow bands, chosen among its observed ones, not observed."""
+    names = [band.token for band in narrow_bands()]
+    flux = np.stack([columns[name] for name in names], axis=1)
+    # Bands that are missing come last, so that only observed ones are hidden.
+    order = np.where(np.isfinite(flux), rng.random(flux.shape), np.inf).argsort(axis=1)
+    np.put_along_axis(flux, order[:, :num_hidden], np.nan, axis=1)
+    return columns | {name: flux[:, place] for place, name in enumerate(names)}
+
+
+def _trays(*trays: str) -> tuple[str, ...]:
+    narrow = (band.token for band in narrow_bands() if band.tray in trays)
+    return (*narrow, REFERENCE, *BB, M)

@@ -1,0 +1,1 @@
+"""Heads on frozen embeddings: further quantities from a user's own labels."""

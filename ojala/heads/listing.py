@@ -1,0 +1,57 @@
+"""The list of heads: what each answers, and whether its base is the bundle that is there."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ojala.heads.head import places, read_config, states
+from ojala.model import bundle
+
+EXAMPLE = """\
+List the heads of a directory, with "ready" or what is wrong with each.
+
+Example:
+    ojala heads --bundle models/ojala"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of ``ojala heads``."""
+    parser.description = EXAMPLE
+    parser.add_argument(
+        "directory",
+        type=Path,
+        nargs="?",
+        default=Path("models/heads"),
+        help="of heads, as ojala finetune wrote them (%(default)s)",
+    )
+    parser.add_argument(
+        "--bundle",
+        type=Path,
+        default=Path("models/ojala"),
+        help="what the heads are to answer beside (%(default)s)",
+    )
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Print a line per head: ``ojala heads [DIR]``."""
+    found = states(arguments.directory, _base(arguments.bundle))
+    if not found:
+        raise ValueError(f"{arguments.directory}: no heads here; ojala finetune makes one")
+    for place in places(arguments.directory):
+        print(f"{place.name:20s} {_quantity(place):24s} {found[place.name]}")
+
+
+def _base(directory: Path) -> str | None:
+    """Digest of the bundle, None where there is none."""
+    try:
+        return bundle.digest(directory)
+    except FileNotFoundError:
+        return None
+
+
+def _quantity(place: Path) -> str:
+    try:
+        return read_config(place).quantity
+    except ValueError:
+        return "-"

@@ -1,0 +1,1 @@
+"""Measures of estimates, errors and classes, from plain arrays to numbers."""

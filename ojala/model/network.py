@@ -1,0 +1,105 @@
+"""The network: an encoder of whatever was observed, a decoder of whatever is asked.
+
+    memory  = encoder(tokens)          tokens of the context see one another
+    answers = decoder(queries, memory) each query sees the memory alone
+
+Architecture and nothing else; Section 3 and Appendix A. Shape letters as in ``attention``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from ojala.model.answers import Answers, OutputHeads
+from ojala.model.attention import DecoderBlock, EncoderBlock, WavelengthBias
+from ojala.model.embedding import TokenEmbedding
+from ojala.model.patches import PatchEmbedding
+from ojala.model.presets import ModelConfig
+
+
+class Ojala(nn.Module):
+    """Encoder-decoder transformer over photometric tokens.
+
+    Context: ids (B, C) in 1..76 and scaled values (B, C), a code for categorical tokens.
+    padding (B, C) is True where there is no token; None says that there is no padding at all,
+    which is faster and gives the same numbers. Every row needs at least one token.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding: TokenEmbedding | PatchEmbedding
+        self.wavelength_bias: WavelengthBias | None = None
+        if config.patches is None:
+            self.embedding = TokenEmbedding(config.width, config.metadata_width)
+            self.wavelength_bias = WavelengthBias()
+        else:
+            self.embedding = PatchEmbedding(config.width, config.metadata_width, config.patches)
+        norm: dict[str, Any] = {"pre_norm": config.pre_norm}
+        is_biased = self.wavelength_bias is not None
+        self.encoder = nn.ModuleList(
+            EncoderBlock(config.width, heads, ffn, config.dropout, is_biased=is_biased, **norm)
+            for heads, ffn in zip(config.encoder_heads, config.encoder_ffn, strict=True)
+        )
+        self.decoder = nn.ModuleList(
+            DecoderBlock(config.width, heads, ffn, config.dropout, **norm)
+            for heads, ffn in zip(config.decoder_heads, config.decoder_ffn, strict=True)
+        )
+        self.memory_norm, self.answer_norm = (
+            nn.LayerNorm(config.width) if config.pre_norm else nn.Identity() for _ in range(2)
+        )
+        self.heads = OutputHeads(config.width, config.output_widths, config.redshift_steps)
+
+    def forward(
+        self,
+        ids_BC: Tensor,
+        values_BC: Tensor,
+        query_ids_BQ: Tensor,
+        padding_BC: Tensor | None = None,
+    ) -> Answers:
+        """Answers to the queries, scaled units.
+
+        ids_BC, values_BC, padding_BC: (num_sources, num_tokens)
+        query_ids_BQ: (num_sources, num_queries)
+        """
+        memory_BCD = self.encode(ids_BC, values_BC, padding_BC)
+        return self.answer(memory_BCD, query_ids_BQ, padding_BC)
+
+    def encode(self, ids_BC: Tensor, values_BC: Tensor, padding_BC: Tensor | None = None) -> Tensor:
+        """The memory, (B, C, D); of patches, (B, as many tokens as there are, D)."""
+        tokens_BCD: Tensor = self.embedding(ids_BC, values_BC)
+        bias_B1CC = None if self.wavelength_bias is None else self.wavelength_bias(ids_BC)
+        padding_BC = self.memory_padding(padding_BC)
+        for block in self.encoder:
+            tokens_BCD = block(tokens_BCD, bias_B1CC, padding_BC)
+        memory_BCD: Tensor = self.memory_norm(tokens_BCD)
+        return memory_BCD
+
+    def memory_padding(self, padding_BC: Tensor | None) -> Tensor | None:
+        """Padding of the memory of a context with this padding: patches have none."""
+        return padding_BC if self.config.patches is None else None
+
+    def answer(
+        self, memory_BCD: Tensor, query_ids_BQ: Tensor, padding_BC: Tensor | None = None
+    ) -> Answers:
+        """Answers from a memory; no query knows of another.
+
+        memory_BCD: (num_sources, num_tokens, width); query_ids_BQ: (num_sources, num_queries)
+        """
+        queries_BQD = self.embedding.queries(query_ids_BQ)
+        padding_BC = self.memory_padding(padding_BC)
+        for block in self.decoder:
+            queries_BQD = block(queries_BQD, memory_BCD, padding_BC)
+        answers: Answers = self.heads(self.answer_norm(queries_BQD), query_ids_BQ)
+        return answers
+
+
+def pooled(memory_BCD: Tensor, padding_BC: Tensor | None = None) -> Tensor:
+    """Embedding of each source: the mean of its valid tokens in float32, (B, D)."""
+    memory_BCD = memory_BCD.float()
+    if padding_BC is None:
+        return memory_BCD.mean(dim=1)
+    valid_BC1 = (~padding_BC).unsqueeze(-1).float()
+    return (memory_BCD * valid_BC1).sum(dim=1) / valid_BC1.sum(dim=1)

@@ -1,0 +1,281 @@
+"""The Predictor: catalogue columns in, physical quantities out.
+
+Evaluation, catalogue, service and notebooks all predict through it, so that what was trained is
+what is served. Sources are taken in groups of the same number of tokens: nothing is padded, and
+the answer for a source does not depend on the sources beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+from ojala.measures.redshift_pdf import RedshiftPdf, gaussian
+from ojala.model import redshift_columns
+from ojala.model.answers import Answers
+from ojala.model.bundle import Bundle
+from ojala.model.context import Context, full_context
+from ojala.model.device import autocast, default_device, rows_per_batch
+from ojala.model.head_protocol import Head, by_name
+from ojala.model.likelihood import Stretch
+from ojala.model.network import pooled
+from ojala.model.shown import Catalogue, Shown, shown
+from ojala.tables.shards import Columns
+from ojala.vocabulary.quantities import CLASSES, MORPHTYPES, REDSHIFTS, observations, vocabulary
+from ojala.vocabulary.quantities import queries as all_queries
+
+Array = NDArray[np.floating[Any]]
+
+QUIET_ROWS = 20_000
+"""Sources that are predicted without a progress bar."""
+
+
+class Predictor:
+    """Answers queries about the sources of a catalogue.
+
+    device: by default the GPU, where the process has one
+    precision: "bfloat16" is about twice as fast where the hardware has it, and moves answers by
+        a few hundredths of their errors
+    batch_size: sources of a batch, at most; it changes speed and memory, not the answers
+    heads: fine-tuned heads, each asked by its name
+    Raises ValueError for a head of another bundle, or two of one name or quantity.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        heads: Sequence[Head] = (),
+        device: torch.device | None = None,
+        precision: Literal["float32", "bfloat16"] = "float32",
+        batch_size: int | None = None,
+    ) -> None:
+        self.bundle = bundle
+        self.heads = by_name(heads, bundle.digest)
+        self.device = device or default_device()
+        self.model = bundle.model.to(self.device).eval()
+        self.stretch = Stretch(bundle.scaling).to(self.device)
+        self.precision = precision
+        self.batch_size = batch_size or rows_per_batch(self.device)
+
+    def predict(
+        self,
+        catalogue: Catalogue,
+        queries: Sequence[str] | None = None,
+        *,
+        context: Sequence[str] | None = None,
+        embeddings: bool = False,
+    ) -> Columns:
+        """Physical values and 1 sigma of each query, one row per source, in the same order.
+
+        catalogue: columns named as the release's (J0378, ..., MAG_i, MORPHTYPE) or in a layout
+            of docs/tables.md; NaN, 99 and the like, and a value whose error is not positive, are
+            not observed. Other columns are ignored. MORPHTYPE and SPECTYPE may be names or codes;
+            None, "" and -1 are missing.
+        queries: tokens of the vocabulary and names of heads, by default the 15 quantities and
+            every head
+        context: tokens that may be used, by default all observations; a quantity that is known
+            (Z_GAL, say) may be named here. Leave out a band that is asked for.
+        Returns <TOKEN> and <TOKEN>_ERR; of a redshift also what else is read from p(z)
+        (``redshift_columns.SUFFIXES``); for a head <QUANTITY> and <QUANTITY>_ERR; for SPECTYPE
+        CLASS, P_GALAXY, P_STAR and P_QSO; for MORPHTYPE its name and P_DEV ... P_SER; with
+        ``embeddings`` EMBEDDING, (num_sources, width). A source that cannot be answered has NaN
+        and "" there, and in REASON why; REASON is "" where there are answers.
+        Raises ValueError as ``shown`` does, and for a query that is none.
+        """
+        asked = (*all_queries(), *self.heads) if queries is None else tuple(queries)
+        self.check_queries(asked)
+        tokens = tuple(query for query in asked if query not in self.heads)
+        query_ids = torch.tensor([_token_id(token) for token in tokens], device=self.device)
+        seen = self.shown(catalogue, context)
+        answers = self._in_batches(
+            seen.values[seen.answered], lambda given: self._answer(given, query_ids)
+        )
+        columns: Columns = {}
+        for query in asked:
+            if query in self.heads:
+                columns |= self.heads[query].answer(answers[-1])
+            else:
+                columns |= self._physical(query, answers, tokens.index(query))
+        if embeddings:
+            columns["EMBEDDING"] = answers[-1]
+        return _of_everyone(columns, seen.answered) | {"REASON": seen.reason}
+
+    def redshifts(
+        self, catalogue: Catalogue, *, context: Sequence[str] | None = None
+    ) -> dict[str, RedshiftPdf]:
+        """p(z) of the sources, by token: Z_GAL if they are galaxies, Z_QSO if they are quasars.
+
+        A network that answers with Gaussians has them put into steps. Raises as ``predict`` does.
+        """
+        if self.model.heads.redshift is None:
+            answers = self.predict(catalogue, REDSHIFTS, context=context)
+            return {
+                token: gaussian(
+                    answers[token].astype(np.float64), answers[f"{token}_ERR"].astype(np.float64)
+                )
+                for token in REDSHIFTS
+            }
+        seen = self.shown(catalogue, context)
+        query_ids = torch.tensor([_token_id(token) for token in REDSHIFTS], device=self.device)
+        (steps,) = self._in_batches(
+            seen.values[seen.answered], lambda given: (self._steps(given, query_ids),)
+        )
+        everyone = _of_everyone({"STEPS": steps}, seen.answered)["STEPS"]
+        return self._pdfs(everyone)
+
+    def embed(self, catalogue: Catalogue, *, context: Sequence[str] | None = None) -> Array:
+        """Embeddings of the sources: mean-pooled encoder tokens, (num_sources, width) float32.
+
+        NaN for a source that cannot be answered. Raises ValueError as ``shown`` does.
+        """
+        seen = self.shown(catalogue, context)
+        (embeddings,) = self._in_batches(
+            seen.values[seen.answered], lambda given: (pooled(self._memory(given)),)
+        )
+        return _of_everyone({"EMBEDDING": embeddings}, seen.answered)["EMBEDDING"]
+
+    def shown(self, catalogue: Catalogue, context: Sequence[str] | None = None) -> Shown:
+        """What the network is shown of a catalogue, and why not of some sources."""
+        return shown(catalogue, self.bundle.scaling, context or observations())
+
+    def check_queries(self, queries: Sequence[str]) -> None:
+        """Raise ValueError for the first query that is neither a token nor a head."""
+        for query in queries:
+            if query in self.heads:
+                continue
+            if self.heads and query not in vocabulary():
+                raise ValueError(
+                    f"{query!r} is neither a token nor one of the heads {', '.join(self.heads)}"
+                )
+            _token_id(query)
+
+    def _memory(self, given: Context) -> Tensor:
+        memory: Tensor = self.model.encode(given.ids, given.values)
+        return memory
+
+    def _answer(self, given: Context, query_ids: Tensor) -> tuple[Tensor, ...]:
+        """Scaled mean and 1 sigma, class and type probabilities per query; embedding."""
+        memory = self._memory(given)
+        if not len(query_ids):
+            return (pooled(memory),)
+        query_ids = query_ids.expand(len(given), -1)
+        answers = self.model.answer(memory, query_ids)
+        error = (0.5 * answers.log_variance).exp() * self.stretch(query_ids, answers.mean)
+        spectype, morphtype = answers.spectype.softmax(-1), answers.morphtype.softmax(-1)
+        redshift = self._read_from_steps(answers, query_ids[0])
+        return answers.mean, error, spectype, morphtype, redshift, pooled(memory)
+
+    def _steps(self, given: Context, query_ids: Tensor) -> Tensor:
+        """Probabilities of the steps of both redshifts, (batch, kinds, steps)."""
+        head = self.model.heads.redshift
+        answers = self.model.answer(self._memory(given), query_ids.expand(len(given), -1))
+        assert head is not None and answers.redshift is not None
+        return head.probability(answers.redshift)
+
+    def _read_from_steps(self, answers: Answers, query_ids: Tensor) -> Tensor:
+        """What is said of each redshift that is asked for, (batch, kinds, numbers).
+
+        Read batch by batch, so that the steps of a large catalogue are never held at once.
+        """
+        num, kinds = len(answers.mean), len(REDSHIFTS)
+        said = np.full((num, kinds, len(redshift_columns.SUFFIXES)), np.nan)
+        head = self.model.heads.redshift
+        if head is not None and answers.redshift is not None:
+            steps = head.probability(answers.redshift).cpu().numpy()
+            for kind, (token, pdf) in enumerate(self._pdfs(steps).items()):
+                if _token_id(token) in query_ids:
+                    said[:, kind] = redshift_columns.summary(pdf)
+        return torch.from_numpy(said)
+
+    def _pdfs(self, steps: Array) -> dict[str, RedshiftPdf]:
+        """Distributions by token, of the probabilities of their steps, (num, kinds, steps)."""
+        head = self.model.heads.redshift
+        assert head is not None
+        edges = head.edges_KS.double().cpu().numpy()
+        return {
+            token: RedshiftPdf(edges=edges[kind], probability=steps[:, kind])
+            for kind, token in enumerate(REDSHIFTS)
+        }
+
+    @torch.inference_mode()
+    def _in_batches(
+        self, values: Array, answer: Callable[[Context], tuple[Tensor, ...]]
+    ) -> tuple[Array, ...]:
+        """What ``answer`` says of all sources, asked in batches of one token count each."""
+        if not len(values):  # the shapes of an answer are those about any source
+            blank = np.zeros((1, values.shape[1]), dtype=np.float32)
+            return tuple(part[:0] for part in self._in_batches(blank, answer))
+        everything = torch.ones(values.shape[1], dtype=torch.bool, device=self.device)
+        order, parts = [], []
+        for rows in tqdm(
+            list(_like_batches(values, self.batch_size)),
+            desc="predict",
+            unit="batch",
+            disable=None if len(values) > QUIET_ROWS else True,
+        ):
+            given = full_context(torch.from_numpy(values[rows]).to(self.device), everything)
+            with autocast(self.device, self.precision):
+                parts.append([part.float().cpu().numpy() for part in answer(given)])
+            order.append(rows)
+        back = np.argsort(np.concatenate(order), kind="stable")
+        return tuple(np.concatenate(part)[back] for part in zip(*parts, strict=True))
+
+    def _physical(self, token: str, answers: tuple[Array, ...], position: int) -> Columns:
+        mean, error, spectype, morphtype, redshift, _ = answers
+        if token == "SPECTYPE":
+            return _probabilities("CLASS", CLASSES, spectype[:, position])
+        if token == "MORPHTYPE":
+            return _probabilities("MORPHTYPE", MORPHTYPES, morphtype[:, position])
+        if token in REDSHIFTS and self.model.heads.redshift is not None:
+            return redshift_columns.named(token, redshift[:, REDSHIFTS.index(token)])
+        value, value_err = self.bundle.scaling.unscale(
+            token, mean[:, position].astype(np.float64), error[:, position].astype(np.float64)
+        )
+        if token in REDSHIFTS:
+            return redshift_columns.named(
+                token, redshift_columns.gaussian_summary(value, value_err)
+            )
+        return {token: value.astype(np.float32), f"{token}_ERR": value_err.astype(np.float32)}
+
+
+def _of_everyone(columns: Columns, answered: NDArray[np.bool_]) -> Columns:
+    """Answers of the sources that have any as those of all, NaN and "" for the others."""
+    everyone: Columns = {}
+    for name, values in columns.items():
+        nothing = "" if values.dtype.kind == "O" else np.nan
+        whole = np.full((len(answered), *values.shape[1:]), nothing, dtype=values.dtype)
+        whole[answered] = values
+        everyone[name] = whole
+    return everyone
+
+
+def _like_batches(values: Array, batch_size: int) -> Iterator[NDArray[np.intp]]:
+    """Rows in batches whose sources have the same number of tokens."""
+    counts = np.isfinite(values).sum(axis=1)
+    for count in np.unique(counts):
+        rows = np.flatnonzero(counts == count)
+        for start in range(0, len(rows), batch_size):
+            yield rows[start : start + batch_size]
+
+
+def _probabilities(name: str, categories: tuple[str, ...], probability: Array) -> Columns:
+    most_likely = np.array(categories, dtype=object)[probability.argmax(axis=1)]
+    columns: Columns = {name: most_likely}
+    for code, category in enumerate(categories):
+        columns[f"P_{category}"] = probability[:, code]
+    return columns
+
+
+def _token_id(token: str) -> int:
+    if token not in vocabulary():
+        raise ValueError(
+            f"{token!r} is not a token: expected a band, MORPHTYPE, {', '.join(all_queries())}"
+        )
+    return vocabulary().index(token) + 1

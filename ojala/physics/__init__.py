@@ -1,0 +1,1 @@
+"""Spectra, passbands, synthetic photometry, dust, distances and line diagnostics."""

@@ -1,0 +1,1 @@
+"""Galaxies of the simulated sky: what there is, and what it looks like."""

@@ -1,0 +1,1 @@
+"""What DESI, J-PAS and the Legacy Surveys measure of simulated sources."""

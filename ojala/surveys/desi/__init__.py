@@ -1,0 +1,1 @@
+"""DESI: coadds, redshifts and value-added catalogues, read and written."""

@@ -1,0 +1,1 @@
+"""FITS files as surveys write them: physical values, units, and every fault in a sentence."""

@@ -1,0 +1,1 @@
+"""J-PAS: dual-mode catalogues and the archive that gives them out."""

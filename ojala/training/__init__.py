@@ -1,0 +1,1 @@
+"""The training: batches, loss, adaptation, optimisers, and fit(), a generator."""

@@ -1,0 +1,50 @@
+"""The checkpoint of a training: all that it needs to go on as if it had not stopped."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from ojala.tables.writing import written_whole
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainState:
+    """All that a training needs to go on: a checkpoint's content.
+
+    epoch: epochs done; objective: tensors of model and reweighting network by name
+    """
+
+    epoch: int
+    objective: dict[str, Tensor]
+    optimizers: list[dict[str, Any]]
+
+    def write(self, path: str | Path) -> None:
+        """Write one file; it appears whole or not at all."""
+        content = {"epoch": self.epoch, "objective": self.objective, "optimizers": self.optimizers}
+        with written_whole(path) as partial:
+            torch.save(content, partial)
+
+    @classmethod
+    def read(cls, path: str | Path) -> TrainState:
+        """Read what ``write`` wrote. Raises ValueError naming an unreadable file."""
+        try:
+            return cls(**torch.load(path, map_location="cpu", weights_only=True))
+        except Exception as error:
+            raise ValueError(f"{path}: not a readable checkpoint ({error})") from None
+
+
+def captured(epoch: int, objective: nn.Module, optimizers: Iterable[Optimizer]) -> TrainState:
+    """The state after ``epoch`` epochs, copied: the training may go on."""
+    return TrainState(
+        epoch=epoch,
+        objective=copy.deepcopy(objective.state_dict()),
+        optimizers=[copy.deepcopy(optimizer.state_dict()) for optimizer in optimizers],
+    )

@@ -1,0 +1,338 @@
+"""The training loop: a generator of epochs that knows nothing of clusters or trackers.
+
+    for epoch in fit(model, mocks, jpas, config, val=val):
+        print(epoch.number, epoch.metrics["val/loss"])
+        epoch.state().write(path)
+
+An epoch's randomness follows from (seed, epoch, rank) alone, so that a training resumed at the end
+of an epoch goes on exactly as it would have.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from tqdm import tqdm
+
+from ojala.model.context import Context
+from ojala.model.device import known_precision
+from ojala.model.network import Ojala
+from ojala.model.presets import preset
+from ojala.training.adaptation import AdaptationConfig
+from ojala.training.batch import (
+    Batch,
+    MaskingConfig,
+    context_size,
+    draw_batch,
+    draw_context,
+    token_weights,
+)
+from ojala.training.checkpoint import TrainState, captured
+from ojala.training.loss import Objective
+from ojala.training.optimizers import optimizers
+from ojala.training.redshift_loss import SMOOTHING
+from ojala.training.resident import ResidentTable
+from ojala.training.validation import calibrate, validate
+
+CHECK_EVERY = 50
+"""Steps between checks for NaN: each makes the host wait for the device."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """The section ``train`` of a parameter file; defaults are the paper's.
+
+    preset: layout of the model, "released", "paper", "demo" or "wide"
+    num_epochs, steps_per_epoch: an epoch is a number of steps; after each comes a validation
+    batch_size, jpas_batch_size: sources of a step over all workers, mocks and J-PAS
+    optimizer: "adamw", or "muon": Muon for hidden matrices, AdamW for all else
+    learning_rate: falls to 0 on a cosine after a linear rise over warmup_steps
+    weight_decay: of matrices (biases, norms and widths of kernels are not decayed)
+    clip: largest norm of the gradient
+    precision: "float32", "bfloat16" (autocast; heads, losses and weights stay float32), or "auto",
+        the second where the device is fast at it
+    storage: type of the resident table; "float16" for tables of millions
+    val_rows: sources of the validation split that are validated on, at most
+    compile: torch.compile the step (its first steps take minutes)
+    ew_transform: "asinh", or "linear" as in the released model
+    sampling: within a class by the table's "weights" (the paper's), or "uniform"
+    redshift_smoothing: of redshift labels, in steps of ln(1 + z), where they are answered by steps
+    masking: context and targets; adaptation: null trains on mocks alone
+    """
+
+    preset: Literal["released", "paper", "demo", "wide"] = "released"
+    num_epochs: int = 1000
+    steps_per_epoch: int = 2000
+    batch_size: int = 10_000
+    jpas_batch_size: int = 2_000
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    learning_rate: float = 1e-4
+    warmup_steps: int = 0
+    weight_decay: float = 0.01
+    clip: float = 5.0
+    precision: Literal["float32", "bfloat16", "auto"] = "bfloat16"
+    storage: Literal["float32", "float16"] = "float16"
+    val_rows: int = 20_000
+    compile: bool = False
+    ew_transform: Literal["asinh", "linear"] = "asinh"
+    seed: int = 0
+    sampling: Literal["weights", "uniform"] = "weights"
+    redshift_smoothing: float = SMOOTHING
+    masking: MaskingConfig = field(default_factory=MaskingConfig)
+    adaptation: AdaptationConfig | None = field(default_factory=AdaptationConfig)
+
+    def __post_init__(self) -> None:
+        preset(self.preset)
+        for name in ("num_epochs", "steps_per_epoch", "batch_size", "jpas_batch_size", "val_rows"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"train.{name} is {getattr(self, name)}, expected 1 or more")
+        for name in ("learning_rate", "clip", "redshift_smoothing"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"train.{name} is {getattr(self, name)}, expected > 0")
+        for name in ("warmup_steps", "weight_decay", "seed"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"train.{name} is {getattr(self, name)}, expected 0 or more")
+
+    @property
+    def num_steps(self) -> int:
+        """Steps of the whole training."""
+        return self.num_epochs * self.steps_per_epoch
+
+    def learning_rate_at(self, step: int) -> float:
+        """Learning rate of a step: linear rise, then cosine to 0."""
+        if step < self.warmup_steps:
+            return self.learning_rate * (step + 1) / self.warmup_steps
+        progress = (step - self.warmup_steps) / max(self.num_steps - self.warmup_steps, 1)
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """An epoch that is done.
+
+    number: epochs done so far; metrics: by name, "train/..." and "val/..."
+    state: copies what a checkpoint needs; call it before asking for the next epoch
+    """
+
+    number: int
+    metrics: dict[str, float]
+    state: Callable[[], TrainState]
+
+
+class DivergedError(ValueError):
+    """A term of the loss is no longer a finite number."""
+
+
+def fit(
+    model: Ojala,
+    mocks: ResidentTable,
+    jpas: ResidentTable | None,
+    config: TrainConfig,
+    *,
+    val: ResidentTable | None = None,
+    state: TrainState | None = None,
+    rank: int = 0,
+    world_size: int = 1,
+    wrap: Callable[[nn.Module], nn.Module] = lambda module: module,
+) -> Iterator[Epoch]:
+    """Train in place on the device of ``mocks``; yield an Epoch after each validation.
+
+    Before the last validation the temperatures of redshifts are fitted to ``val``.
+
+    jpas: unlabelled sources to adapt to; without them, or with ``config.adaptation`` null, only
+        the supervised terms are trained
+    state: go on from a checkpoint of the same configuration
+    wrap: how several workers train one module, e.g. Ray's prepare_model. Every worker calls
+        ``fit`` with the same tables, its rank and their number; torch.distributed is set up
+    Raises DivergedError naming the term and step that is not finite, before that epoch is yielded.
+    """
+    _check_tables(mocks, jpas, config, world_size)
+    config = replace(config, precision=known_precision(config.precision, mocks.device))
+    torch.manual_seed(config.seed)
+    adaptation = config.adaptation if jpas is not None else None
+    objective = Objective(
+        model,
+        mocks.scaling,
+        adaptation,
+        precision=config.precision,
+        world_size=world_size,
+        smoothing=config.redshift_smoothing,
+    ).to(mocks.device)
+    steppers = optimizers(objective, config)
+    first_epoch = 0
+    if state is not None:
+        objective.load_state_dict(state.objective)
+        for stepper, saved in zip(steppers, state.optimizers, strict=True):
+            stepper.load_state_dict(saved)
+        first_epoch = state.epoch
+    trained = wrap(objective)
+    if config.compile:
+        trained.compile(dynamic=True)
+    source = _Source(mocks, jpas if adaptation else None, config, rank, world_size)
+    for epoch in range(first_epoch, config.num_epochs):
+        metrics = _train_epoch(epoch, trained, steppers, source)
+        if val is not None:
+            if epoch + 1 == config.num_epochs:
+                calibrate(model, val, precision=config.precision)
+            metrics |= validate(model, val, num_rows=config.val_rows, precision=config.precision)
+        capture = partial(captured, epoch + 1, objective, steppers)
+        yield Epoch(number=epoch + 1, metrics=metrics, state=capture)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where one worker's part of each batch comes from."""
+
+    mocks: ResidentTable
+    jpas: ResidentTable | None
+    config: TrainConfig
+    rank: int
+    world_size: int
+
+    def batches(self, epoch: int) -> Iterator[tuple[Batch, Context | None]]:
+        """The batches of an epoch; the same over all workers together, however many they are."""
+        masking = self.config.masking
+        generator = torch.Generator(self.mocks.device)
+        generator.manual_seed(_seed(self.config.seed, epoch))
+        sizes = np.random.default_rng(_seed(self.config.seed, epoch))
+        weights = token_weights(self.mocks.frequency, masking.max_token_weight)
+        for _ in range(self.config.steps_per_epoch):
+            num_context = context_size(masking, self.mocks.observed_range, sizes)
+            mocks = draw_batch(
+                self.mocks,
+                masking,
+                batch_size=self.config.batch_size,
+                num_context=num_context,
+                generator=generator,
+                part=self.part(self.config.batch_size),
+            )
+            jpas = (
+                None
+                if self.jpas is None
+                else draw_context(
+                    self.jpas,
+                    weights,
+                    batch_size=self.config.jpas_batch_size,
+                    num_context=num_context,
+                    generator=generator,
+                    part=self.part(self.config.jpas_batch_size),
+                    config=masking,
+                )
+            )
+            yield mocks, jpas
+
+    def part(self, batch_size: int) -> slice:
+        """This worker's part of a batch."""
+        length = batch_size // self.world_size
+        return slice(self.rank * length, (self.rank + 1) * length)
+
+
+def _train_epoch(
+    epoch: int, trained: nn.Module, steppers: Sequence[Optimizer], source: _Source
+) -> dict[str, float]:
+    """Train one epoch; the means of its terms."""
+    config, first = source.config, epoch * source.config.steps_per_epoch
+    torch.manual_seed(_seed(config.seed, epoch, source.rank))  # dropout: each worker its own
+    trained.train()
+    names: list[str] = []
+    history: list[Tensor] = []
+    start = time.perf_counter()
+    batches = tqdm(
+        source.batches(epoch),
+        total=config.steps_per_epoch,
+        desc=f"epoch {epoch + 1}/{config.num_epochs}",
+        unit="step",
+        disable=None if source.rank == 0 else True,
+    )
+    for step, (batch, jpas) in enumerate(batches, start=first):
+        terms = _step(step, trained, steppers, config, batch, jpas)
+        names = list(terms)
+        history.append(torch.stack(list(terms.values())))
+        if len(history) % CHECK_EVERY == 0 or len(history) == config.steps_per_epoch:
+            _check_finite(torch.stack(history[-CHECK_EVERY:]), names, epoch, len(history))
+    means = _mean_over_workers(torch.stack(history).mean(dim=0), source.world_size)
+    seconds = time.perf_counter() - start
+    settings = {
+        "learning_rate": config.learning_rate_at(first + config.steps_per_epoch - 1),
+        "samples_per_second": config.batch_size * config.steps_per_epoch / seconds,
+        "bfloat16": float(config.precision == "bfloat16"),
+    }
+    if source.jpas is not None and config.adaptation is not None:
+        settings["lambda_mmd"] = config.adaptation.mmd_weight
+        settings["temperature"] = config.adaptation.temperature(first / config.num_steps)
+    terms_and_settings = dict(zip(names, means.tolist(), strict=True)) | settings
+    return {f"train/{name}": value for name, value in terms_and_settings.items()}
+
+
+def _step(
+    step: int,
+    trained: nn.Module,
+    steppers: Sequence[Optimizer],
+    config: TrainConfig,
+    batch: Batch,
+    jpas: Context | None,
+) -> dict[str, Tensor]:
+    """One step of the optimisers; its terms and the norm of its gradient."""
+    temperature = 1.0
+    if config.adaptation is not None:
+        temperature = config.adaptation.temperature(step / config.num_steps)
+    terms: dict[str, Tensor] = trained(batch, jpas, temperature)
+    trained.zero_grad(set_to_none=True)
+    terms["loss"].backward()
+    norm = nn.utils.clip_grad_norm_(trained.parameters(), config.clip)
+    for stepper in steppers:
+        for group in stepper.param_groups:
+            group["lr"] = config.learning_rate_at(step) * group["rate_factor"]
+        stepper.step()
+    return {name: term.detach() for name, term in terms.items()} | {"gradient_norm": norm}
+
+
+def _check_finite(recent: Tensor, names: list[str], epoch: int, num_steps: int) -> None:
+    """Raise DivergedError for the first step and term of ``recent`` that is not finite."""
+    wrong = ~torch.isfinite(recent)
+    if not bool(wrong.any()):
+        return
+    row = int(wrong.any(dim=1).nonzero()[0])
+    term = names[int(wrong[row].nonzero()[0])]
+    step = num_steps - len(recent) + row + 1
+    raise DivergedError(
+        f"epoch {epoch + 1}, step {step}: the {term} term is {recent[row, names.index(term)]:g}; "
+        "the last checkpoint is from before, and a lower learning rate may help"
+    )
+
+
+def _check_tables(
+    mocks: ResidentTable, jpas: ResidentTable | None, config: TrainConfig, world_size: int
+) -> None:
+    fewest = mocks.observed_range[0]
+    if fewest <= config.masking.num_targets:
+        raise ValueError(
+            f"a source has {fewest} observed tokens, which leaves no context beside "
+            f"{config.masking.num_targets} targets"
+        )
+    sizes = {"batch_size": config.batch_size}
+    if jpas is not None:
+        sizes["jpas_batch_size"] = config.jpas_batch_size
+    for name, size in sizes.items():
+        if size % world_size:
+            raise ValueError(f"train.{name} is {size}, not a multiple of {world_size} workers")
+
+
+def _mean_over_workers(means: Tensor, world_size: int) -> Tensor:
+    if world_size > 1:
+        dist.all_reduce(means)
+    return means / world_size
+
+
+def _seed(*entropy: int) -> int:
+    return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> 1)

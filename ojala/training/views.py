@@ -1,0 +1,143 @@
+"""What a source is shown of itself, where every label is asked for: complete, trays, or a part.
+
+    complete     all that was observed, and no band is asked for
+    trays        the broad bands and some trays of narrow ones, from none to all
+    a part       a share of the tokens; of some sources bands alone are asked for, so that labels
+                 may be among them
+
+Masks over the vocabulary, (num_sources, 76). All shapes are known beforehand: nothing waits for the
+device.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from ojala.vocabulary.bands import narrow_bands
+from ojala.vocabulary.quantities import queries, vocabulary
+
+TRAYS = ("T1", "T2", "T3", "T4")
+I_BAND = vocabulary().index("MAG_i")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewsConfig:
+    """How many sources are shown what.
+
+    complete_share: of all sources, shown everything
+    tray_share: of the others, shown broad bands and some trays
+    label_context: of the others, asked for bands alone
+    num_bands: bands asked of a source that is not shown everything
+    Raises ValueError naming the share that is none.
+    """
+
+    complete_share: float = 0.5
+    tray_share: float = 0.3
+    label_context: float = 0.05
+    num_bands: int = 3
+
+    def __post_init__(self) -> None:
+        for name in ("complete_share", "tray_share", "label_context"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"views.{name} is {getattr(self, name)}, expected 0 ... 1")
+        if self.tray_share + self.label_context > 1:
+            raise ValueError("views: tray_share and label_context are more than all sources")
+        if self.num_bands < 0:
+            raise ValueError(f"views.num_bands is {self.num_bands}, expected 0 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Views:
+    """What each source of a batch is to be shown, (num_sources,).
+
+    complete, trays, bands_alone: bool, one of them or none; share: uniform in 0 ... 1, of trays or
+    of tokens; has_tray: bool, (num_sources, 4); has_i: whether i is shown without a narrow band
+    """
+
+    complete: Tensor
+    trays: Tensor
+    bands_alone: Tensor
+    share: Tensor
+    has_tray: Tensor
+    has_i: Tensor
+
+
+def draw_views(
+    config: ViewsConfig,
+    batch_size: int,
+    device: torch.device,
+    generator: torch.Generator,
+    part: slice = slice(None),
+) -> Views:
+    """The views of ``part`` of a batch; the draw is that of the whole batch."""
+    shape = (batch_size, 4 + len(TRAYS))
+    uniform = torch.rand(shape, device=device, generator=generator)[part]
+    complete = uniform[:, 0] < config.complete_share
+    other, share = uniform[:, 1], uniform[:, 2]
+    return Views(
+        complete=complete,
+        trays=~complete & (other > 1 - config.tray_share),
+        bands_alone=~complete & (other < config.label_context),
+        share=share,
+        has_tray=uniform[:, 4:] < share.unsqueeze(1),  # as often none as one ... as all
+        has_i=uniform[:, 3] < 0.5,
+    )
+
+
+def targets(config: ViewsConfig, views: Views, present: Tensor, race: Tensor) -> Tensor:
+    """Tokens asked for: the labels that there are, and bands that win the race."""
+    is_label = _is_label(present.device)
+    labels = present & is_label & ~views.bands_alone.unsqueeze(1)
+    bands = _first(race, present & ~is_label, config.num_bands)
+    return labels | (bands & ~views.complete.unsqueeze(1))
+
+
+def shown(
+    views: Views, available: Tensor, race: Tensor, keep: tuple[float, float], fewest: int
+) -> Tensor:
+    """Tokens of the context.
+
+    available: that may be shown; keep: least and largest share of a part; fewest: tokens of a part
+    """
+    in_view = available & (_in_trays(views) | ~views.trays.unsqueeze(1))
+    # A source whose trays are all missing is shown what it has.
+    available = torch.where(in_view.any(dim=1, keepdim=True), in_view, available)
+    low, high = keep
+    kept = ((low + (high - low) * views.share) * available.sum(dim=1)).round().clamp(min=fewest)
+    whole = views.complete | views.trays
+    return torch.where(whole.unsqueeze(1), available, _first(race, available, kept.unsqueeze(1)))
+
+
+def _first(race: Tensor, available: Tensor, number: Tensor | int) -> Tensor:
+    """The first ``number`` of a race among those available, as a mask."""
+    times = torch.where(available, race, torch.inf)
+    place = times.argsort(dim=1).argsort(dim=1)
+    return available & (place < number)
+
+
+def _in_trays(views: Views) -> Tensor:
+    """Tokens that a view of trays holds: all that are not narrow bands, and those of its trays."""
+    members = _tray_members(views.has_tray.device)
+    held = views.has_tray.float() @ members.float() > 0
+    visible = held | ~members.any(dim=0)
+    # Without narrow bands, which are ratios to it, there is often no i.
+    has_i = views.has_tray.any(dim=1) | views.has_i
+    is_i = torch.arange(members.shape[1], device=members.device) == I_BAND
+    return visible & (has_i.unsqueeze(1) | ~is_i)
+
+
+@cache
+def _tray_members(device: torch.device) -> Tensor:
+    """Whether a token is a narrow band of each tray, (4, 76)."""
+    tray = {band.token: band.tray for band in narrow_bands()}
+    members = [[tray.get(token) == name for token in vocabulary()] for name in TRAYS]
+    return torch.tensor(members, device=device)
+
+
+@cache
+def _is_label(device: torch.device) -> Tensor:
+    return torch.tensor([token in set(queries()) for token in vocabulary()], device=device)

@@ -1,0 +1,217 @@
+"""Which columns of anyone's catalogue are the bands, by their names (docs/tables.md).
+
+A name is read without regard to case: words, one of which is a band (J0660, J660, iSDSS, G). The
+other words tell what the column holds; those of errors (ERR, RELERR, E) are set apart. What is
+plainly a band but not plainly understood is refused, never left out in silence.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from ojala.vocabulary.bands import broad_bands, narrow_bands
+
+Kind = Literal["ratio", "flux", "mag"]
+
+NARROW = {band.token for band in narrow_bands()}
+BROAD = {band.token for band in broad_bands()}
+BROAD_WORDS = {token.removeprefix("MAG_").lower(): token for token in BROAD} | {"isdss": "MAG_i"}
+ERROR_WORDS = {"err", "error", "relerr", "e", "sigma"}
+OTHER_WORDS = {"flag", "flags", "mask", "snr", "sn", "class", "num", "norm", "wmap", "single"}
+"""Of columns about a band that hold no light."""
+
+APERTURE = r"(auto|iso|petro|aper(_cor)?_\d+_\d+)"
+FORMS: dict[str, Kind] = {
+    r"(ratio)?": "ratio",
+    rf"(flux_)?{APERTURE}": "flux",
+    rf"mag(_{APERTURE})?": "mag",
+}
+"""What narrow bands hold, by the words beside the band."""
+
+PREFERRED = ("", "flux_aper_cor_3_0", "aper_cor_3_0", "mag_aper_cor_3_0")
+"""Which of several forms is taken: ratios, then the aperture that the model is trained on."""
+
+KNOWN = (
+    "known are J0660 (flux over that of i), FLUX_APER_COR_3_0_J0660 or APER_COR_3_0_J0660 "
+    "(1e-19 erg/s/cm2/Angstrom) and MAG_APER_COR_3_0_J0660 (AB), these with iSDSS of the same "
+    "aperture, and MAG_G for broad bands (AB)"
+)
+IN_ARRAYS = re.compile(rf"(flux|mag)_{APERTURE}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BandColumns:
+    """Names of the columns of the bands.
+
+    values, errors: by token; kind: what the narrow bands hold
+    i_value, i_error: light of i in the aperture of the narrow bands, "" where there is none
+    auto: AUTO_iSDSS, the total i flux in 1e-19 erg/s/cm2/Angstrom, "" where there is none
+    """
+
+    values: Mapping[str, str]
+    errors: Mapping[str, str]
+    kind: Kind
+    i_value: str
+    i_error: str
+    auto: str
+
+    def names(self) -> set[str]:
+        """Every column that is needed."""
+        chosen = {*self.values.values(), *self.errors.values()}
+        return (chosen | {self.i_value, self.i_error, self.auto}) - {""}
+
+
+class Reading(NamedTuple):
+    """What a column's name says: ``form`` holds the words beside the band, "{}" a broad one."""
+
+    name: str
+    token: str
+    form: str
+    is_error: bool
+
+
+Found = dict[str, dict[str, list[str]]]
+"""Names of columns by form and token."""
+
+
+def band_columns(names: Iterable[str]) -> BandColumns:
+    """The columns of a catalogue that hold bands.
+
+    Raises ValueError with the columns that were seen: for two that could be one band, a band that
+    is there in a form of unknown meaning alone, or light in an aperture without that of i.
+    """
+    names = list(names)
+    values, errors = _readings(names)
+    form = _form(values, names)
+    kind = _kind(form) or "ratio"
+    chosen = {token: found for token, found in values[form].items() if token in NARROW}
+    _refuse_left_out(values, chosen)
+    chosen |= _broad(values)
+    i_value = i_error = ""
+    if kind != "ratio":
+        i_value = _one(_of_i(values, form), "i")
+        i_error = _one(_of_i(errors, form), "the error of i")
+        if not i_value:
+            seen = chosen[min(chosen.keys() & NARROW)][0]
+            raise ValueError(
+                f"column {seen} holds light in an aperture, and there is no iSDSS of the same to "
+                f"divide by; {KNOWN}"
+            )
+    picked = {token: _one(found, token) for token, found in chosen.items()}
+    return BandColumns(
+        values=picked,
+        errors={token: name for token in picked if (name := _error(errors, token, form))},
+        kind=kind,
+        i_value=i_value,
+        i_error=i_error,
+        auto=_one(_of_i(values, "auto"), "AUTO_iSDSS"),
+    )
+
+
+def _readings(names: Sequence[str]) -> tuple[Found, Found]:
+    values: Found = defaultdict(lambda: defaultdict(list))
+    errors: Found = defaultdict(lambda: defaultdict(list))
+    for name in names:
+        if reading := _read(name):
+            (errors if reading.is_error else values)[reading.form][reading.token].append(name)
+    return values, errors
+
+
+def _read(name: str) -> Reading | None:
+    plain = re.sub(r"^(flux|mag)(?=j\d)", r"\1_", name.strip().lower())
+    words = [word for word in re.split(r"[^0-9a-z]+", plain) if word]
+    bands = [word for word in words if re.fullmatch(r"j0?\d{3}", word) or word in BROAD_WORDS]
+    is_error = not ERROR_WORDS.isdisjoint(words)
+    words = [word for word in words if word not in ERROR_WORDS]
+    narrow = [word for word in bands if word not in BROAD_WORDS]
+    if len(narrow) == 1 and len(bands) == 1:
+        words.remove(bands[0])
+        return Reading(name, f"J0{bands[0][-3:]}", "_".join(words), is_error)
+    if len(bands) == 1:
+        form = "_".join("{}" if word == bands[0] else word for word in words)
+        return Reading(name, BROAD_WORDS[bands[0]], form, is_error)
+    return None
+
+
+def _kind(form: str) -> Kind | None:
+    for pattern, kind in FORMS.items():
+        if re.fullmatch(pattern, form):
+            return kind
+    return None
+
+
+def _form(values: Found, names: Sequence[str]) -> str:
+    """The form in which the narrow bands are taken."""
+    forms = {form: found for form, found in values.items() if not NARROW.isdisjoint(found)}
+    if wrong := sorted(values[""].keys() - NARROW - BROAD):
+        raise ValueError(f"column {values[''][wrong[0]][0]}: J-PAS has no such narrow band")
+    for form in PREFERRED:
+        if form in forms:
+            return form
+    known = sorted(form for form in forms if _kind(form))
+    if len(known) > 1:
+        seen = " and ".join(forms[form][min(forms[form])][0] for form in known[:2])
+        raise ValueError(f"columns {seen} are both narrow bands: leave one kind; {KNOWN}")
+    arrays = [name for name in names if IN_ARRAYS.fullmatch(name.strip().lower())]
+    if arrays and not forms:
+        raise ValueError(
+            f"column {arrays[0]} holds all filters in one array: ojala jpas reads such a table"
+        )
+    return known[0] if known else ""
+
+
+def _refuse_left_out(values: Found, chosen: Mapping[str, list[str]]) -> None:
+    """Raise ValueError where a band is there only in a form that is not taken."""
+    for form, found in values.items():
+        if not OTHER_WORDS.isdisjoint(form.split("_")):
+            continue
+        left = sorted((found.keys() & NARROW) - chosen.keys())
+        if left:
+            seen = ", ".join(found[token][0] for token in left[:3])
+            raise ValueError(
+                f"column {seen}{' ...' if len(left) > 3 else ''}: narrow bands in a form that is "
+                f"{'not that of ' + next(iter(chosen.values()))[0] if chosen else 'not known'}; "
+                f"{KNOWN}"
+            )
+
+
+def _broad(values: Found) -> dict[str, list[str]]:
+    """AB magnitudes by token. Raises ValueError for other light of a band that has none."""
+    found = {**values["mag_auto_{}"], **values["mag_{}"]}
+    found = {t: seen for t, seen in found.items() if t in values["mag_{}"] or t == "MAG_i"}
+    for form in ("flux_{}", "{}_mag", "{}_flux", "mag_auto_{}"):
+        for token, seen in values[form].items():
+            if token not in found and token != "MAG_i":
+                raise ValueError(
+                    f"column {seen[0]}: a broad band is an AB magnitude, named {token}; rename "
+                    "what is meant, or leave it out"
+                )
+    return found
+
+
+def _of_i(found: Found, form: str) -> list[str]:
+    """Columns of i in the form of the narrow bands; FLUX_ may be left out in either name."""
+    bare = form.removeprefix("flux_")
+    forms = {form, bare} if bare.startswith("mag") else {form, bare, f"flux_{bare}"}
+    named = [form for each in sorted(forms) for form in (f"{each}_{{}}", f"{{}}_{each}")]
+    return [name for form in named for name in found[form].get("MAG_i", [])]
+
+
+def _error(errors: Found, token: str, form: str) -> str:
+    """The column of a token's errors: of the same form, or else named for the token itself."""
+    forms = (form, "") if token in NARROW else ("mag_{}", "mag_auto_{}" if token == "MAG_i" else "")
+    for each in forms:
+        if name := _one(errors[each].get(token, []), f"the error of {token}"):
+            return name
+    return ""
+
+
+def _one(names: Sequence[str], meant: str) -> str:
+    """The one column that is meant, "" for none. Raises ValueError for several."""
+    if len(names) > 1:
+        raise ValueError(f"columns {' and '.join(names)} could both be {meant}: rename one")
+    return names[0] if names else ""

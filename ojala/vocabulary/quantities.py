@@ -1,0 +1,104 @@
+"""What the model can be asked, and the vocabulary of all 76 tokens.
+
+One row of ``data/quantities.ecsv`` is one quantity (MORPHTYPE, which is observed, included).
+Token ids are the released model's: 1..76, 0 is padding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from astropy.table import Table
+
+from ojala.vocabulary.bands import bands
+
+CLASSES = ("GALAXY", "STAR", "QSO")
+"""Spectral classes; a class's code is its position."""
+
+MORPHTYPES = ("DEV", "EXP", "GGAL", "PSF", "REX", "SER")
+"""Morphological types; a type's code is its position."""
+
+REDSHIFTS = ("Z_GAL", "Z_QSO")
+"""Tokens of the redshift if a source is a galaxy, and if it is a quasar."""
+
+NO_CODE = -1
+"""Code of a categorical value that is not known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantity:
+    """A token that is not a band.
+
+    unit: astropy unit string; kind: "continuous" or "categorical"
+    transform: "linear" or "asinh"; classes: spectral classes that it is defined for
+    source: catalogue and column of the training label
+    categories: names of the codes 0, 1, ...; empty for a continuous quantity
+    """
+
+    token_id: int
+    token: str
+    unit: str
+    kind: str
+    transform: str
+    classes: tuple[str, ...]
+    source: str
+    categories: tuple[str, ...]
+    description: str
+
+
+@cache
+def quantities() -> tuple[Quantity, ...]:
+    """MORPHTYPE and the 15 quantities, in the order of their token ids."""
+    table = Table.read(files("ojala.vocabulary.data") / "quantities.ecsv", format="ascii.ecsv")
+    return tuple(
+        Quantity(
+            token_id=int(row["token_id"]),
+            token=str(row["token"]),
+            unit=_text(row["unit"]),
+            kind=str(row["kind"]),
+            transform=str(row["transform"]),
+            classes=tuple(str(row["classes"]).split(",")),
+            source=str(row["source"]),
+            categories=tuple(_text(row["categories"]).split(","))
+            if _text(row["categories"])
+            else (),
+            description=str(row["description"]),
+        )
+        for row in table
+    )
+
+
+def quantity(token: str) -> Quantity:
+    """The quantity of a token. Raises ValueError for an unknown one."""
+    for candidate in quantities():
+        if candidate.token == token:
+            return candidate
+    known = ", ".join(q.token for q in quantities())
+    raise ValueError(f"quantity {token!r} is not known: expected one of {known}")
+
+
+@cache
+def vocabulary() -> tuple[str, ...]:
+    """All 76 tokens in the released order; the token of id n is ``vocabulary()[n - 1]``."""
+    by_id = {band.token_id: band.token for band in bands()}
+    by_id.update({quantity.token_id: quantity.token for quantity in quantities()})
+    assert sorted(by_id) == list(range(1, len(by_id) + 1)), "token ids are 1..76 without gaps"
+    return tuple(by_id[token_id] for token_id in sorted(by_id))
+
+
+def observations() -> tuple[str, ...]:
+    """The 61 tokens that a survey observes: bands and MORPHTYPE."""
+    asked = set(queries())
+    return tuple(token for token in vocabulary() if token not in asked)
+
+
+def queries() -> tuple[str, ...]:
+    """The 15 tokens that are asked for: every quantity but MORPHTYPE."""
+    return tuple(quantity.token for quantity in quantities() if quantity.token != "MORPHTYPE")
+
+
+def _text(value: object) -> str:
+    text = str(value)
+    return "" if text in ("--", "masked") else text

@@ -1,0 +1,1 @@
+"""Ray: training on many workers, and searches over trainings."""

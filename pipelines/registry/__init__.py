@@ -1,0 +1,1 @@
+"""The registry: MLflow runs, versions, promotion and lineage."""

@@ -1,0 +1,143 @@
+"""Training on Ray: many workers give what one gives, and a killed one costs at most a report."""
+
+import os
+import signal
+import socket
+import sys
+import tempfile
+
+import pyarrow.parquet as pq
+import pytest
+import ray
+from ray import cloudpickle
+from torch import distributed
+from toy_sky import toy_table
+
+from ojala.training.checkpoint import TrainState
+from ojala.training.fit import TrainConfig
+from pipelines.cluster import learning, training
+
+EPOCHS = 5
+CONFIG = TrainConfig(
+    preset="demo",
+    num_epochs=EPOCHS,
+    steps_per_epoch=2,
+    batch_size=32,
+    jpas_batch_size=16,
+    learning_rate=1e-3,
+    precision="float32",
+    storage="float32",
+    val_rows=20,
+)
+cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers do not see tests/
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
+
+
+def mortal(settings, resume):
+    """The training's own loop; its second worker dies once, its first finds a NaN where told."""
+    for report, save in learning.learn(settings, resume):
+        if resume is None and distributed.get_rank() == 1 and report["epoch"] == settings["die_at"]:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if report["epoch"] == settings["nan_at"]:
+            raise ValueError("epoch 2, step 1: the regression term is nan")
+        yield report | {"resumed": resume is not None}, save
+
+
+@pytest.fixture
+def machine():
+    """One local cluster for all the runs of a test."""
+    os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = "0.1"
+    ray.init(num_cpus=2, log_to_driver=False, object_store_memory=100_000_000)
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture
+def tables(tmp_path):
+    pq.write_table(toy_table(200), tmp_path / "mocks.parquet")
+    pq.write_table(toy_table(100, seed=1, labelled=False), tmp_path / "jpas.parquet")
+    return {
+        "config": CONFIG,
+        "table": str(tmp_path / "mocks.parquet"),
+        "jpas": str(tmp_path / "jpas.parquet"),
+        "labelled": True,
+        "die_at": None,
+        "nan_at": None,
+    }
+
+
+def machines(tmp_path, num_workers):
+    return training.ClusterConfig(
+        num_workers=num_workers,
+        cpus_per_worker=1,
+        use_gpu=False,
+        storage=str(tmp_path / "storage"),
+        num_checkpoints=2,
+        max_failures=2,
+        poll_interval=0.1,
+    )
+
+
+def train(tmp_path, settings, num_workers, name):
+    config, last = machines(tmp_path, num_workers), tmp_path / name
+    return list(training.train(mortal, settings, config, name=name, last_checkpoint=last)), last
+
+
+def test_two_workers_one_killed_give_the_loss_curve_of_one(tmp_path, tables, machine):
+    alone, _ = train(tmp_path, tables, 1, "one")
+    assert [report["epoch"] for report in alone] == [1, 2, 3, 4, 5]
+    assert not training.is_cut_off(machines(tmp_path, 1), "one")
+    assert not training.is_cut_off(machines(tmp_path, 1), "never begun")
+
+    reports, last = train(tmp_path, tables | {"die_at": 4}, 2, "two")
+    resumed = [report["epoch"] for report in reports if report["resumed"]]
+    assert resumed in ([3, 4, 5], [4, 5]), "at most one report is lost"
+    curve = {report["epoch"]: report for report in reports}
+    for report in alone:
+        # Sums over the workers' parts are rounded in another order: 2e-7 of the loss at first.
+        for term in ("train/loss", "train/mmd", "train/gradient_norm", "val/loss"):
+            assert curve[report["epoch"]][term] == pytest.approx(report[term], rel=1e-4)
+    assert TrainState.read(last / learning.CHECKPOINT).epoch == EPOCHS
+
+    # A finished run is done anew, not resumed; what cannot be mended ends it at once.
+    with pytest.raises(ValueError, match="the regression term is nan"):
+        train(tmp_path, tables | {"nan_at": 2}, 1, "one")
+    assert training.is_cut_off(machines(tmp_path, 1), "one")
+
+
+def test_a_head_that_is_away_is_told_soon(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "HEAD_PATIENCE", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as listening:  # takes connections, says nothing
+        silent = listening.getsockname()[1]
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            away = other.getsockname()[1]
+        for address in (f"127.0.0.1:{away}", f"ray://127.0.0.1:{away}", f"127.0.0.1:{silent}"):
+            monkeypatch.setenv("RAY_ADDRESS", address)
+            begun = training.train(mortal, {}, machines(tmp_path, 1), name="a", last_checkpoint="b")
+            with pytest.raises(ValueError, match=f"RAY_ADDRESS={address} does not answer"):
+                next(begun)
+    for local in ("", "auto", "local"):
+        monkeypatch.setenv("RAY_ADDRESS", local)
+        training.check_head()
+
+
+def test_a_head_that_is_there_answers(machine, monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", ray.get_runtime_context().gcs_address)
+    training.check_head()
+
+
+def test_a_long_directory_of_temporary_files_is_not_rays(tmp_path, monkeypatch):
+    """Of the dashboard neither, whose own process keeps a socket there."""
+    place = tmp_path / ("slurm_job_" + "0123456789" * 9)
+    place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    monkeypatch.setenv("TMPDIR", str(place))
+    with training.connected(machines(tmp_path, 1)):
+        assert ray.get(ray.remote(os.getpid).remote()) != os.getpid()
+    assert os.environ["TMPDIR"] == str(place)
+    monkeypatch.setattr(training, "SHORT_PLACES", (str(tmp_path / "nowhere"),))
+    with (
+        pytest.raises(ValueError, match=r"TMPDIR is .*set TMPDIR to a shorter one"),
+        training.connected(machines(tmp_path, 1)),
+    ):
+        pass

@@ -1,0 +1,89 @@
+"""Soft targets of redshifts, their cross-entropy and the temperature from held-out sources."""
+
+import math
+
+import pytest
+import torch
+from scipy.stats import norm
+
+from ojala.model.redshift import REDSHIFT_IDS, RedshiftHead
+from ojala.training.redshift_loss import (
+    AskedRedshifts,
+    asked_redshifts,
+    cross_entropy,
+    soft_targets,
+)
+from ojala.training.temperature import ENOUGH, fit_temperatures
+
+EDGES = torch.linspace(0.0, 1.0, 101).repeat(2, 1)
+
+
+def label(log_z, sigma=0.0, is_asked=True):
+    """The same label for both kinds, (num_sources, 2)."""
+    log_z = torch.as_tensor(log_z).reshape(-1, 1).expand(-1, 2)
+    return AskedRedshifts(
+        log_z=log_z,
+        sigma=torch.full(log_z.shape, sigma),
+        position=torch.zeros(log_z.shape, dtype=torch.long),
+        is_asked=torch.full(log_z.shape, is_asked),
+    )
+
+
+@pytest.mark.parametrize("sigma", [0.0, 0.004, 0.05])
+def test_a_label_is_spread_by_its_error_and_a_share_of_a_step(sigma):
+    given = label([0.4321], sigma)
+    share = soft_targets(EDGES, given.log_z, given.sigma, 0.75)
+    width = math.hypot(0.75 * 0.01, sigma)
+    expected = norm.cdf(0.44, 0.4321, width) - norm.cdf(0.43, 0.4321, width)
+    assert float(share[0, 0, 43]) == pytest.approx(expected, abs=1e-4)
+    assert torch.allclose(share.sum(-1), torch.ones(1, 2))
+
+
+@pytest.mark.parametrize(("log_z", "step"), [(-3.0, 0), (7.0, 99)])
+def test_a_redshift_beyond_the_steps_belongs_to_the_nearest(log_z, step):
+    given = label([log_z])
+    share = soft_targets(EDGES, given.log_z, given.sigma, 0.75)
+    assert share.argmax(-1).tolist() == [[step, step]]
+    assert torch.isfinite(share).all()
+
+
+def test_the_true_distribution_costs_least_and_unasked_kinds_cost_nothing():
+    given = label([0.5])
+    share = soft_targets(EDGES, given.log_z, given.sigma, 0.75)
+    least = cross_entropy(share.clamp(min=1e-12).log(), EDGES, given)
+    for other in (share.roll(1, -1), 0.5 * share + 0.005):
+        assert (cross_entropy(other.clamp(min=1e-12).log(), EDGES, given) > least).all()
+    unasked = cross_entropy(torch.randn(1, 2, 100), EDGES, label([0.5], is_asked=False))
+    assert unasked.tolist() == [[0.0, 0.0]]
+
+
+def test_the_label_is_that_of_the_query_for_each_kind():
+    galaxy, quasar = REDSHIFT_IDS
+    query_ids = torch.tensor([[5, quasar, galaxy], [9, galaxy, 5]])
+    stretch = torch.tensor([[1.0, 3.0, 1.5], [1.0, 2.0, 1.0]])
+    error = torch.tensor([[0.0, 0.1, 0.2], [0.0, 0.3, 0.0]])
+    found = asked_redshifts(query_ids, stretch, error)
+    assert found.is_asked.tolist() == [[True, True], [True, False]]
+    assert found.log_z[0].exp().tolist() == pytest.approx([1.5, 3.0])
+    assert float(found.log_z[1, 0].exp()) == pytest.approx(2.0)
+    assert found.sigma[0].tolist() == pytest.approx([0.2, 0.1])
+
+
+@pytest.mark.parametrize("too_sure", [0.7, 1.0, 2.0, 4.0])
+def test_the_temperature_undoes_a_network_that_is_too_sure(too_sure):
+    """Labels are drawn from a softmax; the network says its logits times a number."""
+    torch.manual_seed(0)
+    head = RedshiftHead(4, 40)
+    honest = 1.5 * torch.randn(4000, 2, 40)
+    step = torch.distributions.Categorical(logits=honest[:, 0]).sample()
+    edges = head.edges_KS[0]
+    drawn = label(0.5 * (edges[step] + edges[step + 1]))
+    head.edges_KS[1] = edges
+    fit_temperatures(head, too_sure * honest, drawn)
+    assert float(head.temperature_K[0]) == pytest.approx(too_sure, rel=0.15)
+
+
+def test_a_few_sources_give_no_temperature():
+    head = RedshiftHead(4, 40)
+    fit_temperatures(head, torch.randn(ENOUGH - 1, 2, 40), label(torch.full((ENOUGH - 1,), 0.3)))
+    assert head.temperature_K.tolist() == [1.0, 1.0]
