@@ -3,11 +3,12 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from toy_model import UNDROPPED, toy_model
+from toy_model import PATCHED, UNDROPPED, toy_model
 from toy_sky import toy_table
 
 from ojala.model.bundle import Bundle
 from ojala.model.predictor import Predictor
+from ojala.model.redshift_columns import SECOND, SUFFIXES, named, summary
 from ojala.model.shown import NO_I, NO_RATIOS, NOTHING
 from ojala.physics.jpas_filters import ARCHIVE_I_WAVE, flux_of_mag, mag_of_flux
 from ojala.physics.photometry import Photometry
@@ -17,7 +18,7 @@ from ojala.training.fit import TrainConfig, fit
 from ojala.training.resident import measured_scaling, resident
 from ojala.vocabulary.band_columns import NARROW
 from ojala.vocabulary.bands import narrow_bands
-from ojala.vocabulary.quantities import MORPHTYPES, observations, queries
+from ojala.vocabulary.quantities import MORPHTYPES, REDSHIFTS, observations, queries
 
 CONFIG = TrainConfig(
     preset="demo",
@@ -61,18 +62,20 @@ def assert_same(one, other, sigmas=1e-4):
         elif one[name].dtype == object:
             assert np.array_equal(one[name], other[name])
         else:
-            assert np.allclose(one[name], other[name], rtol=1e-3, atol=1e-4), name
+            assert np.allclose(one[name], other[name], rtol=1e-3, atol=1e-4, equal_nan=True), name
 
 
 def test_columns_are_those_of_the_catalogue(predictor, sky):
     columns = predictor.predict(sky)
     expected = {"CLASS", "P_GALAXY", "P_STAR", "P_QSO", "REASON"}
     for token in queries():
-        expected |= set() if token == "SPECTYPE" else {token, f"{token}_ERR"}
+        suffixes = SUFFIXES if token in REDSHIFTS else ("", "_ERR")
+        expected |= set() if token == "SPECTYPE" else {f"{token}{suffix}" for suffix in suffixes}
     assert set(columns) == expected
     assert all(len(values) == 60 for values in columns.values())
     for name, values in columns.items():
-        assert name in ("CLASS", "REASON") or np.isfinite(values).all()
+        may_be_none = name in ("CLASS", "REASON") or name.endswith(SECOND)
+        assert may_be_none or np.isfinite(values).all()
         assert not name.endswith("_ERR") or (values > 0).all()
 
 
@@ -109,13 +112,14 @@ def test_a_source_does_not_depend_on_its_neighbours(predictor, sky):
 
 def test_an_answer_does_not_depend_on_the_other_queries(predictor, sky):
     every, one = predictor.predict(sky), predictor.predict(sky, ["Z_GAL"])
-    assert list(one) == ["Z_GAL", "Z_GAL_ERR", "REASON"]
+    assert list(one) == [*(f"Z_GAL{suffix}" for suffix in SUFFIXES), "REASON"]
     assert_same({name: every[name] for name in one}, one)
 
 
 def test_the_same_twice_is_bit_for_bit_the_same(predictor, sky):
     one, other = predictor.predict(sky), predictor.predict(sky)
-    assert all(np.array_equal(one[name], other[name]) for name in one)
+    for name, values in one.items():
+        np.testing.assert_array_equal(values, other[name], err_msg=name)
 
 
 def test_bfloat16_moves_answers_by_a_small_part_of_their_errors(bundle, predictor, sky):
@@ -459,3 +463,44 @@ def test_what_was_used_and_what_not_is_told(predictor, sky):
         "taken for not observed",
     )
     assert predictor.shown(sky).notes == ()
+
+
+@pytest.fixture(scope="module", params=["Gaussians", "steps"])
+def of_either_kind(request, bundle, predictor):
+    if request.param == "Gaussians":
+        return predictor
+    return Predictor(Bundle(model=toy_model(PATCHED).eval(), scaling=bundle.scaling))
+
+
+def test_columns_of_a_redshift_are_read_from_p_of_z(of_either_kind, sky):
+    columns, redshifts = of_either_kind.predict(sky), of_either_kind.redshifts(sky)
+    assert tuple(redshifts) == REDSHIFTS
+    by_steps = of_either_kind.model.heads.redshift is not None
+    for token, pdf in redshifts.items():
+        assert len(pdf) == 60
+        assert np.allclose(pdf.probability.sum(axis=1), 1, atol=1e-4)
+        if by_steps:
+            expected = named(token, summary(pdf))
+            for name, values in expected.items():
+                assert np.allclose(columns[name], values, atol=1e-4, equal_nan=True), name
+        order = ("LOW95", "LOW90", "LOW68", "MEDIAN", "HIGH68", "HIGH90", "HIGH95")
+        assert np.all(np.diff([columns[f"{token}_{name}"] for name in order], axis=0) >= 0)
+
+
+def test_one_redshift_alone_is_what_it_is_among_all_queries(of_either_kind, sky):
+    everything = of_either_kind.predict(sky)
+    for token in REDSHIFTS:
+        alone = of_either_kind.predict(sky, [token])
+        assert set(alone) == {"REASON", *(f"{token}{suffix}" for suffix in SUFFIXES)}
+        assert_same(alone, {name: everything[name] for name in alone}, sigmas=1e-3)
+
+
+def test_p_of_z_of_a_source_that_cannot_be_answered_is_nan(of_either_kind, sky):
+    columns = columns_of(sky)
+    columns["MAG_i"] = columns["MAG_i"].copy()
+    columns["MAG_i"][4] = np.nan
+    answers, redshifts = of_either_kind.predict(columns), of_either_kind.redshifts(columns)
+    for token, pdf in redshifts.items():
+        assert np.flatnonzero(~pdf.known).tolist() == [4]
+        for suffix in SUFFIXES:
+            assert np.isnan(answers[f"{token}{suffix}"][4]), suffix
