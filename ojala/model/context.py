@@ -24,7 +24,7 @@ class Context:
         return len(self.ids)
 
 
-def fullchosen(values: Tensor, allowed: Tensor) -> Context:
+def full_context(values: Tensor, allowed: Tensor) -> Context:
     """All tokens that are there and allowed, in the vocabulary's order.
 
     values: (num_sources, 76), NaN where missing; allowed: (76,), bool

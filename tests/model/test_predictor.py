@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from toy_model import UNDROPPED, toy_model
+from toy_model import PATCHED, UNDROPPED, toy_model
 from toy_sky import toy_table
 
 from ojala.model.bundle import Bundle
@@ -17,7 +17,7 @@ from ojala.training.fit import TrainConfig, fit
 from ojala.training.resident import measured_scaling, resident
 from ojala.vocabulary.band_columns import NARROW
 from ojala.vocabulary.bands import narrow_bands
-from ojala.vocabulary.quantities import MORPHTYPES, observations, queries
+from ojala.vocabulary.quantities import MORPHTYPES, REDSHIFTS, observations, queries
 
 CONFIG = TrainConfig(
     preset="demo",
@@ -33,11 +33,11 @@ CONFIG = TrainConfig(
 )
 
 
-@pytest.fixture(scope="module")
-def bundle():
+@pytest.fixture(scope="module", params=[UNDROPPED, PATCHED], ids=["Gaussians", "steps"])
+def bundle(request):
     table = toy_table(1000)
     scaling = measured_scaling(table)
-    model = toy_model(UNDROPPED)
+    model = toy_model(request.param)
     list(fit(model, resident(table, scaling, labelled=True), None, CONFIG))
     return Bundle(model=model.eval(), scaling=scaling)
 
@@ -459,3 +459,26 @@ def test_what_was_used_and_what_not_is_told(predictor, sky):
         "taken for not observed",
     )
     assert predictor.shown(sky).notes == ()
+
+
+def test_p_z_is_that_of_the_columns_and_none_where_nothing_is_answered(predictor, sky):
+    columns = columns_of(sky)
+    columns["MAG_i"] = np.where(np.arange(len(columns["MAG_i"])) == 4, np.nan, columns["MAG_i"])
+    answers, pdfs = predictor.predict(columns), predictor.redshifts(columns)
+    for token in REDSHIFTS:
+        pdf = pdfs[token]
+        assert not pdf.known[4] and np.isnan(answers[token][4])
+        known = pdf.known
+        assert known.sum() == len(known) - 1
+        median = answers[f"{token}_MEDIAN"][known]
+        step = (1 + median) * pdf.widths.max()
+        assert np.all(np.abs(pdf.median()[known] - median) < 0.5 * step + 0.01 * (1 + median))
+        assert np.all(answers[f"{token}_ERR"][known] > 0)
+        assert np.all(answers[f"{token}_LOW68"][known] <= median)
+        assert np.all(median <= answers[f"{token}_HIGH68"][known])
+
+
+def test_a_redshift_does_not_depend_on_what_else_is_asked_or_how_often(predictor, sky):
+    alone = predictor.predict(columns_of(sky), ["Z_QSO"])
+    among = predictor.predict(columns_of(sky), ["LOGM", "Z_QSO", "Z_GAL", "SPECTYPE"])
+    assert_same(alone, {name: among[name] for name in alone})
