@@ -1,8 +1,8 @@
 """Scores of a model on a matched test set, as the paper reports them, nested by class.
 
 ``scores`` takes the predictions of every context (``ojala.evaluation.contexts``) and gives one
-nested dictionary. Where too few sources can be scored an entry says NOT_ENOUGH. Dictionaries hold summary
-numbers; curves over magnitude, redshift or probability are lists.
+nested dictionary. Where too few sources can be scored an entry says NOT_ENOUGH. Dictionaries hold
+summary numbers; curves over magnitude, redshift or probability are lists.
 """
 
 from __future__ import annotations
