@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from ojala.model.embedding import NUM_IDS, band_features, category_offsets
 from ojala.model.presets import PatchConfig
 from ojala.vocabulary.bands import broad_bands, narrow_bands
-from ojala.vocabulary.quantities import observations, queries, vocabulary
+from ojala.vocabulary.quantities import observations, quantities, queries, vocabulary
 
 I_BAND = vocabulary().index("MAG_i") + 1
 MORPHTYPE = vocabulary().index("MORPHTYPE") + 1
@@ -83,12 +83,11 @@ class BandFeatures(nn.Module):
         offsets, num_rows = category_offsets()
         self.scale = nn.Parameter(1.5 * torch.randn(num_rows, value_width))
         self.bias = nn.Parameter(1.5 * torch.randn(num_rows, value_width))
-        is_code = offsets[:, 0] > 0
         self.offset_I: Tensor
         self.is_code_I: Tensor
         self.register_buffer("offset_I", offsets[:, 0].long(), persistent=False)
-        self.register_buffer("is_code_I", is_code, persistent=False)
-        self.categorical = [int(token_id) for token_id in torch.nonzero(is_code)]
+        self.register_buffer("is_code_I", offsets[:, 0] > 0, persistent=False)
+        self.categorical = [entry.token_id for entry in quantities() if entry.categories]
 
     def forward(self, ids_BC: Tensor, values_BC: Tensor) -> Tensor:
         """Ids 0 are no tokens; the value of a categorical token is its code."""

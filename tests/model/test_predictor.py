@@ -34,11 +34,11 @@ CONFIG = TrainConfig(
 )
 
 
-@pytest.fixture(scope="module")
-def bundle():
+@pytest.fixture(scope="module", params=[UNDROPPED, PATCHED], ids=["Gaussians", "steps"])
+def bundle(request):
     table = toy_table(1000)
     scaling = measured_scaling(table)
-    model = toy_model(UNDROPPED)
+    model = toy_model(request.param)
     list(fit(model, resident(table, scaling, labelled=True), None, CONFIG))
     return Bundle(model=model.eval(), scaling=scaling)
 
