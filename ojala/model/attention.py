@@ -102,6 +102,7 @@ class EncoderBlock(nn.Module):
         if self.bias_gain is None:
             assert bias_B1CC is None and padding_BC is None
             return None
+        assert bias_B1CC is not None
         logits = bias_B1CC * self.bias_gain
         if padding_BC is None:
             return logits

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias
+
 import torch
 
 ROWS_PER_BATCH = {"cpu": 64, "cuda": 4096}
 """Sources of a batch at inference. On a CPU larger ones leave the cache and are 30-50 % slower."""
+
+Precision: TypeAlias = Literal["float32", "bfloat16"]
+"""What arithmetic is done in."""
 
 
 def default_device() -> torch.device:
@@ -15,7 +20,9 @@ def default_device() -> torch.device:
     return torch.device("cuda", torch.cuda.current_device())
 
 
-def known_precision(precision: str, device: torch.device) -> str:
+def known_precision(
+    precision: Literal["float32", "bfloat16", "auto"], device: torch.device
+) -> Precision:
     """What "auto" means on a device: "bfloat16" where its products are fast, else "float32".
 
     A processor without instructions for bfloat16 multiplies it thirty times more slowly.

@@ -84,7 +84,9 @@ class ModelConfig:
 
         Raises TypeError or ValueError for other content.
         """
-        given = {n: tuple(size) if isinstance(size, list) else size for n, size in sizes.items()}
+        given: dict[str, Any] = {
+            n: tuple(size) if isinstance(size, list) else size for n, size in sizes.items()
+        }
         if given.get("patches") is not None:
             given["patches"] = PatchConfig(**given["patches"])
         return cls(**given)

@@ -40,7 +40,8 @@ def renoised(
         values = torch.where(torch.isfinite(values) & torch.isfinite(clean), clean, values)
     if calibration_err:
         values = _calibrated(values, calibration_err * zero, table)
-    return values + errors * noise * _is_band(values.device)
+    noisy: Tensor = values + errors * noise * _is_band(values.device)
+    return noisy
 
 
 def _calibrated(values: Tensor, shift: Tensor, table: ResidentTable) -> Tensor:

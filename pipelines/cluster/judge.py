@@ -8,6 +8,7 @@ from typing import Literal
 
 from ojala.evaluation.objective import QUERIES, ObjectiveConfig, objective, set_scores
 from ojala.model.bundle import Bundle
+from ojala.model.device import default_device, known_precision
 from ojala.model.network import Ojala
 from ojala.model.predictor import Predictor
 from ojala.model.scaling import Scaling
@@ -23,11 +24,12 @@ class Judge:
 
     sets: dict[str, str]
     config: ObjectiveConfig
-    precision: Literal["float32", "bfloat16"]
+    precision: Literal["float32", "bfloat16", "auto"]
 
     def __call__(self, model: Ojala, scaling: Scaling) -> dict[str, float]:
         """The objective, its terms, and each set's own as "SET/TERM"."""
-        predictor = Predictor(Bundle(model=model, scaling=scaling), precision=self.precision)
+        precision = known_precision(self.precision, default_device())
+        predictor = Predictor(Bundle(model=model, scaling=scaling), precision=precision)
         found = {}
         for name, path in self.sets.items():
             truth = _truth(path)

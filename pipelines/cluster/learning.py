@@ -98,13 +98,13 @@ def _tables(
     settings: Mapping[str, Any], config: TrainConfig, device: torch.device
 ) -> tuple[ResidentTable, ResidentTable | None, ResidentTable | None]:
     """What is trained on, validated on and adapted to."""
-    on_device = {"device": device, "dtype": getattr(torch, config.storage)}
+    on_device: dict[str, Any] = {"device": device, "dtype": getattr(torch, config.storage)}
     table = read_table(settings["table"])
     scaling = measured_scaling(table, ew_transform=config.ew_transform, seed=config.seed)
     if not settings["labelled"]:
         table = _with_tokens(table, settings["tokens"])
         return resident(table, scaling, labelled=False, **on_device), None, None
-    drawn = {"sampling": config.sampling, "with_clean": config.masking.fresh_noise}
+    drawn: dict[str, Any] = {"sampling": config.sampling, "with_clean": config.masking.fresh_noise}
     mocks = resident(table, scaling, labelled=True, split="train", **drawn, **on_device)
     val = None
     if "val" in table["split"].unique().to_pylist():  # a handful of sky pixels may hold none
