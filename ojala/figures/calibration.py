@@ -102,10 +102,8 @@ def redshift_coverage(sets: Mapping[str, Mapping[str, Any]]) -> Figure:
                 _covered(axis, scores["by_magnitude"], name, level_name, set_name == REAL, style)
         axis.axhline(level, color="k", lw=0.9, ls=":")
         axis.set(xlabel="i (AB mag)", ylabel="Share of true redshifts inside")
-        lowest = min(
-            (float(y) for line in axis.lines for y in np.ravel(line.get_ydata())), default=0
-        )
-        axis.set(ylim=(max(min(lowest, level) - 2 * (1 - level) - 0.05, 0), 1.02))
+        low, high = axis.get_ylim()
+        axis.set(ylim=(max(low - 0.4 * (high - low), 0), 1.02))
         axis.set_title(f"Interval that is to hold {100 * level:.3g} %", fontsize=10)
         axis.grid(alpha=0.25)
         class_legend(axis, sets, CLASS_OF.values())

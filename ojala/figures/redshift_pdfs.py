@@ -74,16 +74,18 @@ def _panel(axis: Axes, pdf: RedshiftPdf, truth: Columns, row: np.intp, name: str
     """p(z) of one source, its modes, its 68 % and the true redshift."""
     colour, z_true = COLOURS[name.upper()], float(truth["z"][row])
     z = np.expm1(pdf.edges)
-    axis.stairs(pdf.probability[0] / np.diff(z), z, color=colour, fill=True, alpha=0.35)
+    density = pdf.probability[0] / np.diff(z)
+    axis.stairs(density, z, color=colour, fill=True, alpha=0.35)
+    axis.stairs(density, z, color=colour, lw=0.7)
     low, high = (float(end[0]) for end in pdf.interval(ONE_SIGMA))
-    top = 1.12 * float((pdf.probability[0] / np.diff(z)).max())
+    top = 1.12 * float(density.max())
     axis.plot([low, high], [0.95 * top, 0.95 * top], color="0.4", lw=3, solid_capstyle="butt")
     found = modes(pdf)
     axis.axvline(float(found.first[0]), color=colour, lw=1.2)
     if np.isfinite(found.second[0]):
         axis.axvline(float(found.second[0]), color=colour, lw=1.2, ls=":")
     axis.axvline(z_true, color="k", lw=1.0, ls="--")
-    shown = [float(end[0]) for end in pdf.interval(0.99)] + [z_true]
+    shown = [float(end[0]) for end in pdf.interval(0.98)] + [z_true]
     margin = max(MARGIN * (max(shown) - min(shown)), 0.01)
     axis.set(xlim=(min(shown) - margin, max(shown) + margin), ylim=(0, top), yticks=[])
     said = [f"i = {truth['MAG_i'][row]:.1f}", f"{found.first[0]:.3f} ({found.first_weight[0]:.0%})"]

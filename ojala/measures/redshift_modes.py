@@ -18,8 +18,8 @@ from ojala.measures.redshift_pdf import Floats, RedshiftPdf
 WINDOW = 0.05
 """Half-width of a mode in ln(1 + z): modes nearer than twice this are not told apart."""
 
-PEAK = 0.01
-"""Half-width in ln(1 + z) of the centroid about the highest step."""
+PEAK = 0.025
+"""Half-width in ln(1 + z) of the centroid about the highest step, wide enough to even its noise."""
 
 LEAST_WEIGHT = 0.01
 """Probability of a second mode that is worth its name."""

@@ -2,6 +2,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from matched import CONFIG, matched
+from toy_model import toy_model
 from toy_sky import toy_table
 
 from benchmarks.peers import answers, densities, features, fluxes, line_networks, scoring, table
@@ -9,13 +10,16 @@ from benchmarks.peers import sky_templates as sky
 from benchmarks.peers.__main__ import ORDER, in_order, kept, training_rows, write
 from benchmarks.peers.neighbours import Neighbours, weighted
 from ojala.evaluation.comparisons import ANN_LIMIT
-from ojala.evaluation.contexts import answers as predicted_in
 from ojala.measures.metrics import NOT_ENOUGH
+from ojala.model import bundle
+from ojala.model.predictor import Predictor
+from ojala.model.redshift_columns import SUFFIXES
 from ojala.physics.cosmology import sphere_area
 from ojala.physics.responses import packaged
 from ojala.physics.synphot import pivot_wave, prepare, synthesize
 from ojala.sky.galaxies import galaxies
 from ojala.tables.shards import columns_of
+from ojala.training.resident import measured_scaling
 from ojala.vocabulary.quantities import CLASSES, queries
 from pipelines.stage import with_nulls
 
@@ -77,10 +81,11 @@ def test_what_is_fitted_turns_back_into_the_quantity(token):
     assert columns[f"{token}_ERR"] == pytest.approx(moved - value, rel=1e-3)
 
 
-def test_answers_have_the_columns_of_the_predictor():
-    truth = matched(num=10)[1]
-    nothing = predicted_in(None, truth | {"MAG_i": np.full(10, np.nan)}, ("MAG_i",))
-    assert set(answers.unanswered(10)) == set(nothing)
+def test_answers_have_the_columns_of_the_predictor(tmp_path):
+    bundle.save(tmp_path / "toy", toy_model(), measured_scaling(toy_table(200)), {})
+    nothing = Predictor(bundle.load(tmp_path / "toy")).predict({"MAG_i": np.full(10, np.nan)})
+    of_distributions = {f"{z}{suffix}" for z in answers.REDSHIFTS for suffix in SUFFIXES[2:]}
+    assert set(answers.unanswered(10)) | of_distributions | {"REASON"} == set(nothing)
 
 
 def test_the_likeliest_class_is_named():

@@ -9,7 +9,7 @@ from ojala.figures.album import album
 from ojala.figures.comparisons import LINE_PANELS, MASS_PANELS, STELLAR_PANELS
 from ojala.measures.metrics import NOT_ENOUGH
 
-PLATES = 20
+PLATES = 22
 
 
 @pytest.fixture(scope="module")

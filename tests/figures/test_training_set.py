@@ -3,8 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from drawn import labelled
-from test_noise_comparison import errors_of
-from test_sampling import population
+from toy_training_set import errors_of, population
 
 from ojala.figures.style import save
 from ojala.figures.training_set import noise, sampling

@@ -54,7 +54,10 @@ def test_quantile_inverts_the_cumulative_distribution() -> None:
     for share in (0.01, 0.3, 0.5, 0.999):
         np.testing.assert_allclose(pdf.cdf(pdf.quantile(share)), share, atol=1e-9)
     assert np.all(pdf.quantile(0.0) >= np.expm1(EDGES[0]) - 1e-12)
-    np.testing.assert_allclose(pdf.quantile(1.0), np.expm1(EDGES[-1]), atol=1e-9)
+    np.testing.assert_allclose(pdf.cdf(pdf.quantile(1.0)), 1, atol=1e-9)
+    reaches = pdf.probability[:, -1] > 1e-6  # with less, rounding decides where all is below
+    assert reaches.sum() > 100
+    np.testing.assert_allclose(pdf.quantile(1.0)[reaches], np.expm1(EDGES[-1]), atol=1e-5)
 
 
 @pytest.mark.parametrize(("z", "sigma"), [(0.3, 0.02), (1.5, 0.1), (3.0, 0.04)])

@@ -8,7 +8,7 @@ from toy_sky import toy_table
 
 from ojala.model.bundle import Bundle
 from ojala.model.predictor import Predictor
-from ojala.model.redshift_columns import SECOND, SUFFIXES
+from ojala.model.redshift_columns import SECOND, SUFFIXES, named, summary
 from ojala.model.shown import NO_I, NO_RATIOS, NOTHING
 from ojala.physics.jpas_filters import ARCHIVE_I_WAVE, flux_of_mag, mag_of_flux
 from ojala.physics.photometry import Photometry
@@ -62,22 +62,20 @@ def assert_same(one, other, sigmas=1e-4):
         elif one[name].dtype == object:
             assert np.array_equal(one[name], other[name])
         else:
-            # No number in both: a source without a second mode.
-            same = np.allclose(one[name], other[name], rtol=1e-3, atol=1e-4, equal_nan=True)
-            assert same, name
+            assert np.allclose(one[name], other[name], rtol=1e-3, atol=1e-4, equal_nan=True), name
 
 
 def test_columns_are_those_of_the_catalogue(predictor, sky):
     columns = predictor.predict(sky)
     expected = {"CLASS", "P_GALAXY", "P_STAR", "P_QSO", "REASON"}
     for token in queries():
-        expected |= set() if token == "SPECTYPE" else {token, f"{token}_ERR"}
-    expected |= {f"{token}{suffix}" for token in REDSHIFTS for suffix in SUFFIXES}
+        suffixes = SUFFIXES if token in REDSHIFTS else ("", "_ERR")
+        expected |= set() if token == "SPECTYPE" else {f"{token}{suffix}" for suffix in suffixes}
     assert set(columns) == expected
     assert all(len(values) == 60 for values in columns.values())
     for name, values in columns.items():
         may_be_none = name in ("CLASS", "REASON") or name.endswith(SECOND)
-        assert may_be_none or np.isfinite(values).all(), name
+        assert may_be_none or np.isfinite(values).all()
         assert not name.endswith("_ERR") or (values > 0).all()
 
 
@@ -121,8 +119,7 @@ def test_an_answer_does_not_depend_on_the_other_queries(predictor, sky):
 def test_the_same_twice_is_bit_for_bit_the_same(predictor, sky):
     one, other = predictor.predict(sky), predictor.predict(sky)
     for name, values in one.items():
-        is_number = values.dtype.kind == "f"
-        assert np.array_equal(values, other[name], equal_nan=is_number), name
+        np.testing.assert_array_equal(values, other[name], err_msg=name)
 
 
 def test_bfloat16_moves_answers_by_a_small_part_of_their_errors(bundle, predictor, sky):
@@ -468,24 +465,42 @@ def test_what_was_used_and_what_not_is_told(predictor, sky):
     assert predictor.shown(sky).notes == ()
 
 
-def test_p_z_is_that_of_the_columns_and_none_where_nothing_is_answered(predictor, sky):
-    columns = columns_of(sky)
-    columns["MAG_i"] = np.where(np.arange(len(columns["MAG_i"])) == 4, np.nan, columns["MAG_i"])
-    answers, pdfs = predictor.predict(columns), predictor.redshifts(columns)
+@pytest.fixture(scope="module", params=["Gaussians", "steps"])
+def of_either_kind(request, bundle, predictor):
+    if request.param == "Gaussians":
+        return predictor
+    return Predictor(Bundle(model=toy_model(PATCHED).eval(), scaling=bundle.scaling))
+
+
+def test_columns_of_a_redshift_are_read_from_p_of_z(of_either_kind, sky):
+    columns, redshifts = of_either_kind.predict(sky), of_either_kind.redshifts(sky)
+    assert tuple(redshifts) == REDSHIFTS
+    by_steps = of_either_kind.model.heads.redshift is not None
+    for token, pdf in redshifts.items():
+        assert len(pdf) == 60
+        assert np.allclose(pdf.probability.sum(axis=1), 1, atol=1e-4)
+        if by_steps:
+            expected = named(token, summary(pdf))
+            for name, values in expected.items():
+                assert np.allclose(columns[name], values, atol=1e-4, equal_nan=True), name
+        order = ("LOW95", "LOW90", "LOW68", "MEDIAN", "HIGH68", "HIGH90", "HIGH95")
+        assert np.all(np.diff([columns[f"{token}_{name}"] for name in order], axis=0) >= 0)
+
+
+def test_one_redshift_alone_is_what_it_is_among_all_queries(of_either_kind, sky):
+    everything = of_either_kind.predict(sky)
     for token in REDSHIFTS:
-        pdf = pdfs[token]
-        assert not pdf.known[4] and np.isnan(answers[token][4])
-        known = pdf.known
-        assert known.sum() == len(known) - 1
-        median = answers[f"{token}_MEDIAN"][known]
-        step = (1 + median) * pdf.widths.max()
-        assert np.all(np.abs(pdf.median()[known] - median) < 0.5 * step + 0.01 * (1 + median))
-        assert np.all(answers[f"{token}_ERR"][known] > 0)
-        assert np.all(answers[f"{token}_LOW68"][known] <= median)
-        assert np.all(median <= answers[f"{token}_HIGH68"][known])
+        alone = of_either_kind.predict(sky, [token])
+        assert set(alone) == {"REASON", *(f"{token}{suffix}" for suffix in SUFFIXES)}
+        assert_same(alone, {name: everything[name] for name in alone}, sigmas=1e-3)
 
 
-def test_a_redshift_does_not_depend_on_what_else_is_asked_or_how_often(predictor, sky):
-    alone = predictor.predict(columns_of(sky), ["Z_QSO"])
-    among = predictor.predict(columns_of(sky), ["LOGM", "Z_QSO", "Z_GAL", "SPECTYPE"])
-    assert_same(alone, {name: among[name] for name in alone})
+def test_p_of_z_of_a_source_that_cannot_be_answered_is_nan(of_either_kind, sky):
+    columns = columns_of(sky)
+    columns["MAG_i"] = columns["MAG_i"].copy()
+    columns["MAG_i"][4] = np.nan
+    answers, redshifts = of_either_kind.predict(columns), of_either_kind.redshifts(columns)
+    for token, pdf in redshifts.items():
+        assert np.flatnonzero(~pdf.known).tolist() == [4]
+        for suffix in SUFFIXES:
+            assert np.isnan(answers[f"{token}{suffix}"][4]), suffix

@@ -5,6 +5,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from ojala.commands.jpas import add_arguments, main
 from ojala.physics.jpas_filters import I_BAND, over_i
 from ojala.physics.photometry import Photometry
 from ojala.surveys.jpas.dual_mode import FILTERS, write_dual
@@ -12,7 +13,7 @@ from ojala.surveys.legacy import BANDS, write_sweep
 from ojala.tables.pixels import healpix
 from ojala.tables.rejects import Rejects
 from ojala.tables.shards import Columns, jpas_schema, read_table
-from ojala.training_set.jpas_table import add_arguments, main, table
+from ojala.training_set.jpas_table import table
 from ojala.vocabulary.bands import band, narrow_bands
 from ojala.vocabulary.quantities import MORPHTYPES
 

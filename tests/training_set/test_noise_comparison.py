@@ -1,16 +1,9 @@
 import numpy as np
 import pytest
+from toy_training_set import errors_of
 
 from ojala.measures.metrics import error_correlation
 from ojala.training_set.noise_comparison import NARROW, distances, error_sets
-
-
-def errors_of(num, shared, seed=0):
-    """Errors that grow with i, ``shared`` of their scatter common to all bands."""
-    rng = np.random.default_rng(seed)
-    mag_i = rng.uniform(17, 22.5, num)
-    night = shared * rng.normal(size=(num, 1)) + (1 - shared) * rng.normal(size=(num, 54))
-    return mag_i, 0.02 * 10 ** (0.3 * (mag_i[:, None] - 20)) * np.exp(0.3 * night)
 
 
 def sources(num, shared, seed):
