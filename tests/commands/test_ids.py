@@ -55,7 +55,9 @@ def test_predict_gives_back_64_bits_and_nulls(model, suffix, out_suffix, tmp_pat
     asked = ["--bundle", str(model), "--out", str(out), "--queries", "Z_GAL"]
     assert main(["predict", str(path), *asked]) == 0
     found, right = ids_of(out), IDS["int64"]
-    assert found == ([None if v is None else str(v) for v in right] if suffix_is_text(out) else right)
+    assert found == (
+        [None if v is None else str(v) for v in right] if suffix_is_text(out) else right
+    )
     assert str(read_table_file(out)["TARGETID"].type) == "int64"
 
 
