@@ -112,7 +112,7 @@ def _origin(opened: bundle.Bundle, heads: Sequence[head.Head]) -> dict[str, str]
 def _plain(column: pa.ChunkedArray) -> np.ndarray:
     """A column's values; nulls are NaN, or an empty name."""
     values = flat(column)
-    if values.null_count == len(values) and len(values):
+    if values.null_count == len(values) and (len(values) or pa.types.is_null(values.type)):
         return np.full(len(values), np.nan)
     if is_text(values.type):
         return np.array([word or "" for word in as_text(values).to_pylist()], dtype=object)

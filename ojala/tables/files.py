@@ -121,7 +121,9 @@ def read_table_file(path: str | Path, columns: Sequence[str] | None = None) -> p
         if name not in table.names:
             raise ValueError(f"{path}: column {name!r} is missing")
     with one_sentence(table.path):
-        whole = pa.concat_tables(list(table.blocks(names, table.num_rows or 1)))
+        nothing = pa.table({name: pa.nulls(0) for name in names})
+        blocks = list(table.blocks(names, table.num_rows or 1))
+        whole = pa.concat_tables(blocks) if blocks else nothing  # a CSV of a header alone
         if table.num_rows is None:  # CSV: a type is that of the whole column
             typed = [csv_tables.typed(whole.column(name)) for name in names]
             whole = pa.table(typed, names=names)

@@ -341,12 +341,12 @@ def test_other_columns_about_a_band_do_no_harm(model, tmp_path, capsys):
 
 def test_a_table_without_rows_and_one_without_i_are_answered_with_nothing(model, tmp_path, capsys):
     code, answers, _ = answered(model, full_sky()[:0], tmp_path, capsys)
-    assert code == 0 and len(answers) == 0 and {"Z_GAL", "REASON"} <= set(answers.colnames)
+    assert code == 0 and len(answers) == 0 and {"Z_GAL", "REASON"} <= set(answers.column_names)
     blank = full_sky(3)
     blank["MAG_i"] = [99.0, -99.0, np.nan]
     code, answers, said = answered(model, blank, tmp_path, capsys)
     assert code == 0 and np.isnan(filled(answers, "Z_GAL")).all()
-    assert answers["REASON"].tolist() == ["no usable MAG_i"] * 3
+    assert answers["REASON"].to_pylist() == ["no usable MAG_i"] * 3
     assert "3 of 3 sources have no usable MAG_i and no answers, the first in row 1 (" in said
 
 

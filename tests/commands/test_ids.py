@@ -174,7 +174,7 @@ def test_jpas_keys_of_other_types(suffix, tmp_path):
     for kind, given in ((pa.uint64(), [1, HUGE]), (pa.float64(), [1.0, 2.0**60])):
         columns["tile_id"] = pa.array(given, kind)
         write_table_file(pa.table(columns), path)
-        with pytest.raises(ValueError, match="column tile_id, row 2 is .*expected an integer"):
+        with pytest.raises(ValueError, match=r"column tile_id, row 2 is .*expected an integer"):
             list(read_dual(path))
 
 
