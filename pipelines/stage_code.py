@@ -1,6 +1,6 @@
 """The code behind each stage, found from its imports.
 
-`python -m pipelines.stage_code` writes it into dvc.yaml and search/dvc.yaml, where DVC compares it.
+`python -m pipelines.stage_code` writes it into dvc.yaml and tune/dvc.yaml, where DVC compares it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("ojala", "pipelines")
-STAGE_FILES = ("dvc.yaml", "search/dvc.yaml")
+STAGE_FILES = ("dvc.yaml", "tune/dvc.yaml")
 
 CARRIERS = frozenset(
     (

@@ -35,7 +35,7 @@ ROOMS = ("ojala", "pipelines", "serving")
 CODE = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
 STAGES = {
     name: stage
-    for file in ("dvc.yaml", "search/dvc.yaml")
+    for file in ("dvc.yaml", "tune/dvc.yaml")
     for name, stage in YAML(typ="safe").load(ROOT / file)["stages"].items()
 }
 
@@ -168,10 +168,10 @@ def test_a_stage_is_restored_when_a_parameter_is_put_back(stage):
 
 
 def test_a_checkout_misses_nothing_before_the_first_search():
-    search = STAGES["tune"]
-    outs = [out for kind in ("outs", "metrics", "plots") for out in search.get(kind, ())]
+    tune = STAGES["tune"]
+    outs = [out for kind in ("outs", "metrics", "plots") for out in tune.get(kind, ())]
     cached = [out for out in outs if isinstance(out, str) or out[next(iter(out))] != NOT_CACHED]
-    assert not cached, f"search/dvc.yaml: dvc checkout fails without {cached}"
+    assert not cached, f"tune/dvc.yaml: dvc checkout fails without {cached}"
 
 
 def test_stages_read_only_declared_parameters():
@@ -299,7 +299,7 @@ def test_products_have_the_name_of_no_package():
 
 
 def test_what_a_run_leaves_does_not_change_what_lint_says(tmp_path):
-    for name in ("ojala", "pipelines", "serving", "search", "tests", "pyproject.toml"):
+    for name in ("ojala", "pipelines", "serving", "tune", "tests", "pyproject.toml"):
         source = ROOT / name
         copy = shutil.copytree if source.is_dir() else shutil.copy
         copy(source, tmp_path / name)

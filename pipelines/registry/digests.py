@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 from pipelines import stage_code
 
 ROOT = Path(__file__).parents[2]
-WRITTEN = ("reports", "dvc.lock", "search/dvc.lock")
+WRITTEN = ("reports", "dvc.lock", "tune/dvc.lock")
 """What runs write among the files of git: it differs after any run, and enters none."""
 
 PICTURES = "ojala/figures/"
