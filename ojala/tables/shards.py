@@ -131,6 +131,7 @@ def matched_schema() -> pa.Schema:
 def as_table(columns: Mapping[str, NDArray[Any]], schema: pa.Schema) -> pa.Table:
     """Arrow table in the schema's order and types; columns left out are missing values.
 
+    columns: of the same rows, each (num_rows,)
     Raises ValueError for a column that the schema does not know, columns of different length,
     or a class code out of range.
     """
@@ -295,7 +296,7 @@ def codes_of_names(names: Sequence[Any], token: str) -> NDArray[np.int8]:
 
 
 def numbers(values: NDArray[Any], name: str) -> NDArray[np.float64]:
-    """A column as numbers, NaN where blank or None.
+    """A column, (num_rows,), as numbers, NaN where blank or None.
 
     Raises ValueError naming the row (the first is 1) of what is not a number.
     """
@@ -320,7 +321,10 @@ def _stripped(value: Any) -> str:
 
 
 def check_codes(codes: NDArray[Any], token: str) -> None:
-    """Raise ValueError naming the row (the first is 1) of a code that is no category's."""
+    """Raise ValueError naming the row (the first is 1) of a code that is no category's.
+
+    codes: of a categorical column, (num_rows,); NO_CODE or NaN where there is none
+    """
     known = len(CATEGORICAL[token])
     wrong = (codes < NO_CODE) | (codes >= known) | ((codes != np.trunc(codes)) & (codes == codes))
     if np.any(wrong):
