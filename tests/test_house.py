@@ -145,7 +145,7 @@ def test_a_package_that_only_passes_a_name_on_is_followed(tmp_path, monkeypatch)
     (tmp_path / "ojala" / "rooms" / "door.py").write_text("import ojala.key\n")
     (tmp_path / "ojala" / "key.py").write_text("")
     (tmp_path / "ojala" / "other.py").write_text("")
-    monkeypatch.setattr(stage_code, "ROOT", tmp_path)
+    monkeypatch.setattr(stage_code, "CODE", tmp_path)
     found = stage_code.behind("odd")
     stage_code.behind.cache_clear()
     rooms = ["ojala/rooms/__init__.py", "ojala/rooms/door.py"]

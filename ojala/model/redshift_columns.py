@@ -39,7 +39,7 @@ def summary(pdf: RedshiftPdf) -> Floats:
 
 
 def gaussian_summary(z: NDArray[Any], sigma: NDArray[Any]) -> Floats:
-    """The same of Gaussians of mean ``z`` and 1 ``sigma``, both (num_sources,): a column per suffix."""
+    """The same of Gaussians of mean ``z`` and 1 ``sigma``, (num_sources,): a column per suffix."""
     ends = [z + sign * ndtri(0.5 + p / 2) * sigma for p in LEVELS.values() for sign in (-1, 1)]
     known = np.isfinite(z)
     none, no_weight = np.full(len(z), np.nan), np.where(known, 0.0, np.nan)

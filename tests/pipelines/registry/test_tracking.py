@@ -98,8 +98,8 @@ def test_a_cut_off_training_goes_on_unless_code_behind_it_changes(
     before = digests.inputs_digest({}, {}, stage)
     for name in stage_code.behind(stage):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(stage_code.ROOT / name, tmp_path / name)
-    monkeypatch.setattr(digests, "ROOT", tmp_path)
+        shutil.copy(stage_code.CODE / name, tmp_path / name)
+    monkeypatch.setattr(stage_code, "CODE", tmp_path)
     assert digests.inputs_digest({}, {}, stage) == before
     (tmp_path / edited).parent.mkdir(parents=True, exist_ok=True)
     with (tmp_path / edited).open("a") as file:
