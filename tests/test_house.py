@@ -282,7 +282,7 @@ def test_products_have_the_name_of_no_package():
 
 
 def test_what_a_run_leaves_does_not_change_what_lint_says(tmp_path):
-    for name in ("ojala", "pipelines", "serving", "tune", "tests", "pyproject.toml"):
+    for name in ("ojala", "pipelines", "serving", "benchmarks", "tune", "tests", "pyproject.toml"):
         source = ROOT / name
         copy = shutil.copytree if source.is_dir() else shutil.copy
         copy(source, tmp_path / name)

@@ -41,8 +41,6 @@ def predicted(
     narrow bands are no ratios, and for a column that the catalogue already has.
     """
     catalogue = read_catalogue(path)
-    if out is not None:
-        check_writable(catalogue, out)
     try:
         wanted = band_columns(catalogue.column_names).names()
         wanted |= set(other_columns(catalogue.column_names).values())
@@ -53,18 +51,27 @@ def predicted(
                 "narrow bands are ratios to f_lambda(i), of order 1, and these are not: "
                 "divide f_lambda of each band by that of i"
             )
-        answers = predictor.predict(columns, queries)
+        names = _names_of_answers(predictor, queries, "AUTO_iSDSS" in columns)
+        for name in names:
+            if name in catalogue.column_names:
+                raise ValueError(f"column {name} is there already: rename it to keep it")
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
+    if out is not None:
+        check_writable(catalogue, out, names)
+    answers = predictor.predict(columns, queries)
     if queries is None and "AUTO_iSDSS" in columns:
         answers |= derived(answers, columns["AUTO_iSDSS"])
     answers["REASON"] = answers.pop("REASON")  # last
-    for name in answers:
-        if name in catalogue.column_names:
-            raise ValueError(f"{path}: column {name} is there already: rename it to keep it")
     _say(path, seen)
     extra = [one.column for one in heads]
     return with_origin(with_answers(catalogue, answers, extra), _origin(predictor.bundle, heads))
+
+
+def _names_of_answers(predictor: Predictor, queries: list[str] | None, scaled: bool) -> list[str]:
+    """What the answers will be called, known before any is given; scaled: with line fluxes."""
+    blank = predictor.no_answers(queries)
+    return [*blank, *derived(blank, np.empty(0))] if queries is None and scaled else [*blank]
 
 
 def read_catalogue(path: Path) -> pa.Table:

@@ -28,7 +28,7 @@ def of_catalogue(path: str | Path) -> dict[str, str]:
 
 
 def source_of_row(path: str | Path, row: int) -> tuple[int, int]:
-    """tile_id and number of a row of a catalogue. Raises ValueError where there is none."""
+    """tile_id and number of a row of a catalogue, the first is 1. Raises ValueError for none."""
     names = ("tile_id", "number")
     if Path(path).suffix == ".fits":
         with fits.open(path) as hdus:
@@ -36,9 +36,9 @@ def source_of_row(path: str | Path, row: int) -> tuple[int, int]:
     else:
         table = pq.read_table(path, columns=list(names))
         columns = [table[name].to_numpy() for name in names]
-    if not 0 <= row < len(columns[0]):
-        raise ValueError(f"{path}: there is no row {row}, it has {len(columns[0])}")
-    return int(columns[0][row]), int(columns[1][row])
+    if not 1 <= row <= len(columns[0]):
+        raise ValueError(f"{path}: there is no row {row}, it has rows 1 ... {len(columns[0])}")
+    return int(columns[0][row - 1]), int(columns[1][row - 1])
 
 
 def _of_fits(path: Path) -> dict[str, str]:

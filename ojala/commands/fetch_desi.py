@@ -8,7 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from ojala.surveys.desi.download import SOURCES, Release, catalogue_files, fetch_all, spectra_files
-from ojala.tables.shards import column, read_table
+from ojala.tables.array_cells import whole
+from ojala.tables.catalogues import open_catalogue
+from ojala.tables.pixels import NSIDE
+from ojala.tables.shards import shard_paths
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = "Download coadds, redshifts and value-added catalogues of DESI DR1."
     parser.add_argument("--out", type=Path, required=True, help="directory of DESI files")
     parser.add_argument("--healpix", type=int, nargs="+", default=[], help="nside 64, nested")
-    parser.add_argument("--healpix-of", type=Path, help="all pixels of a table (Parquet)")
+    parser.add_argument("--healpix-of", type=Path, help="all of a table's column healpix")
     parser.add_argument("--survey", default="main", help="main, sv1, sv2, sv3, special, cmx")
     parser.add_argument("--program", default="dark", help="dark, bright, backup, other")
     parser.add_argument("--source", choices=SOURCES, default="https", help="server")
@@ -36,9 +39,7 @@ def main(arguments: argparse.Namespace) -> None:
         raise ValueError(f"--workers is {arguments.workers}, expected 1 or more")
     healpix = list(arguments.healpix)
     if arguments.healpix_of:
-        healpix += np.unique(
-            column(read_table(arguments.healpix_of, ["healpix"]), "healpix")
-        ).tolist()
+        healpix += pixels_of(arguments.healpix_of)
     if not healpix:
         raise ValueError("no sky pixels given: --healpix 27247 ... or --healpix-of TABLE")
     where = (healpix, arguments.survey, arguments.program, arguments.out)
@@ -51,3 +52,26 @@ def main(arguments: argparse.Namespace) -> None:
     print(f"{len(files) - len(absent)} files in {arguments.out}")
     for file in absent:
         print(f"not in the release: {file.remote}")
+
+
+def pixels_of(path: Path) -> list[int]:
+    """The sky pixels of a table's sources, each once; those without one (null, -1) have none.
+
+    Raises ValueError naming file and row for a table without column healpix (in any case), and
+    for what is no pixel of NSIDE.
+    """
+    found: set[int] = set()
+    for part in shard_paths(path):
+        for first_row, block, _ in open_catalogue(part).blocks(["healpix"]):
+            where = f"{part}: column healpix"
+            given = [-1 if v is None or v != v else v for v in block["healpix"].tolist()]
+            pixels = whole(np.array(given, dtype=object), where, first_row)
+            wrong = (pixels < -1) | (pixels >= 12 * NSIDE**2)
+            if wrong.any():
+                row = int(np.argmax(wrong))
+                raise ValueError(
+                    f"{where}, row {first_row + row + 1} is {pixels[row]}, "
+                    f"expected a pixel of nside {NSIDE}, 0 ... {12 * NSIDE**2 - 1}"
+                )
+            found |= set(pixels[pixels >= 0].tolist())
+    return sorted(found)

@@ -89,14 +89,23 @@ class Predictor:
         and "" there, and in REASON why; REASON is "" where there are answers.
         Raises ValueError as ``shown`` does, and for a query that is none.
         """
+        seen = self.shown(catalogue, context)
+        columns = self._answers(seen.values[seen.answered], queries, embeddings)
+        return _of_everyone(columns, seen.answered) | {"REASON": seen.reason}
+
+    def no_answers(self, queries: Sequence[str] | None = None) -> Columns:
+        """The columns of ``predict`` without a row: what they will be called."""
+        nobody = np.empty((0, len(vocabulary())), dtype=np.float32)
+        columns = self._answers(nobody, queries, embeddings=False)
+        return columns | {"REASON": np.empty(0, dtype=object)}
+
+    def _answers(self, values: Array, queries: Sequence[str] | None, embeddings: bool) -> Columns:
+        """Answers about the sources that can be answered, (num_answered, num_tokens) values."""
         asked = (*all_queries(), *self.heads) if queries is None else tuple(queries)
         self.check_queries(asked)
         tokens = tuple(query for query in asked if query not in self.heads)
         query_ids = torch.tensor([_token_id(token) for token in tokens], device=self.device)
-        seen = self.shown(catalogue, context)
-        answers = self._in_batches(
-            seen.values[seen.answered], lambda given: self._answer(given, query_ids)
-        )
+        answers = self._in_batches(values, lambda given: self._answer(given, query_ids))
         columns: Columns = {}
         for query in asked:
             if query in self.heads:
@@ -105,7 +114,7 @@ class Predictor:
                 columns |= self._physical(query, answers, tokens.index(query))
         if embeddings:
             columns["EMBEDDING"] = answers[-1]
-        return _of_everyone(columns, seen.answered) | {"REASON": seen.reason}
+        return columns
 
     def redshifts(
         self, catalogue: Catalogue, *, context: Sequence[str] | None = None

@@ -26,7 +26,7 @@ from ojala.tables.sentinels import (
     within,
     without_marks,
 )
-from ojala.tables.shards import CATEGORICAL, Columns, check_codes, codes_of_names, column, numbers
+from ojala.tables.shards import CATEGORICAL, Columns, codes_given, column, numbers
 from ojala.vocabulary.band_columns import BROAD, NARROW, BandColumns, band_columns
 from ojala.vocabulary.quantities import NO_CODE, vocabulary
 
@@ -198,28 +198,13 @@ def _given(columns: Columns, token: str) -> Array:
     if token in CATEGORICAL:
         if np.ndim(columns[token]) != 1:
             raise ValueError(f"column {token} holds several values in a row")
-        codes = _codes(columns[token], token)
+        codes = codes_given(columns[token], token)
         return np.where(codes == NO_CODE, np.nan, codes)
     values = _numbers(columns, token)
     if token not in LIMITS or f"{token}_ERR" not in columns:
         return values
     errors = without_marks(_numbers(columns, f"{token}_ERR"))
     return np.where(errors > 0, values, np.nan)
-
-
-def _codes(values: NDArray[Any], token: str) -> NDArray[Any]:
-    """Codes of a column of names or of codes. Raises ValueError for one that is neither."""
-    if values.dtype.kind == "O" and all(v is None or type(v) in (int, float) for v in values):
-        values = numbers(values, token)  # codes with nulls among them
-    if values.dtype.kind in "OUS":
-        return codes_of_names(values.tolist(), token)
-    if values.dtype.kind not in "iuf":
-        known = ", ".join(CATEGORICAL[token])
-        raise ValueError(
-            f"column {token} holds {values.dtype}, expected the names {known} or codes"
-        )
-    check_codes(values, token)
-    return values
 
 
 def _observed(columns: Columns, token: str, value: Array) -> Array:

@@ -177,9 +177,9 @@ def _no_sources(num_rows: int = 0) -> Columns:
 
 
 def _texts(values: NDArray[Any]) -> NDArray[Any]:
-    """Stripped text of a column that may hold bytes."""
-    words = (value.decode() if isinstance(value, bytes) else str(value) for value in values)
-    return np.array([word.strip() for word in words], dtype=object)
+    """Stripped text in capitals, "" where null."""
+    words = ("" if value is None else str(value) for value in values)
+    return np.array([word.strip().upper() for word in words], dtype=object)
 
 
 def write_sweep(path: str | Path, columns: Columns) -> None:

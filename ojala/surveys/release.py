@@ -20,9 +20,18 @@ from numpy.typing import NDArray
 
 from ojala.physics.jpas_filters import ARCHIVE_I_WAVE, flux_of_mag, over_i
 from ojala.tables.array_cells import number, whole
+from ojala.tables.catalogues import Catalogue, open_catalogue
+from ojala.tables.files import UNPACKED
 from ojala.tables.pixels import healpix
 from ojala.tables.rejects import Rejects
-from ojala.tables.shards import CATEGORICAL, DESI_KEYS, EXTRA_LABELS, Columns, mocks_schema
+from ojala.tables.shards import (
+    CATEGORICAL,
+    DESI_KEYS,
+    EXTRA_LABELS,
+    Columns,
+    codes_given,
+    mocks_schema,
+)
 from ojala.vocabulary.bands import broad_bands, narrow_bands
 from ojala.vocabulary.quantities import CLASSES, NO_CODE
 
@@ -39,6 +48,9 @@ POSITIONS = {
 
 ERROR_NAMES = ("{prefix}_{band}_ERR", "{prefix}_ERR_{band}", "ERR_{prefix}_{band}")
 """How 1 sigma of a flux may be called: the first as the release's own plots read it."""
+
+
+CSV_SUFFIXES = (".csv", *(f".csv{packed}" for packed in UNPACKED))
 
 
 def mock_files(path: str | Path) -> list[Path]:
@@ -98,10 +110,12 @@ def _mock_columns(frame: pd.DataFrame, file: Path, first_row: int, first_id: int
     for name in DESI_KEYS.names:
         given = next((by_name[n] for n in _key_names(name) if n in by_name), None)
         if given is not None:
-            columns[name] = frame[given].to_numpy()
+            values = frame[given].to_numpy()
+            is_id = name == "targetid"
+            columns[name] = whole(values, f"{file}: column {given}", first_row) if is_id else values
     for name in mocks_schema().names:
         if name in CATEGORICAL and name in frame:
-            columns[name] = _codes(frame[name], name, file, first_row)
+            columns[name] = _codes(frame[name].to_numpy(), name, file, first_row)
         elif name not in columns and name in frame:
             columns[name] = number(frame[name].to_numpy()).astype(_kind(name))
     for name in WEIGHTS:
@@ -137,30 +151,21 @@ def _redshifts(columns: Columns) -> Columns:
     return parts
 
 
-def _codes(column: pd.Series, token: str, file: Path, first_row: int) -> NDArray[np.int8]:
+def _codes(values: NDArray[Any], token: str, file: Path, first_row: int) -> NDArray[np.int8]:
     """Codes of a class, given as codes (NaN: not known) or as words."""
-    categories = CATEGORICAL[token]
-    codes = number(column.to_numpy()).copy()
-    words = np.array([str(value).strip().upper() for value in column], dtype=object)
-    for code, category in enumerate(categories):
-        codes[words == category] = code
-    codes[words == "GPSF"] = categories.index("PSF") if "PSF" in categories else np.nan
-    wrong = np.isfinite(codes) & ~np.isin(codes, range(NO_CODE, len(categories)))
-    if np.any(wrong):
-        row = int(np.argmax(wrong))
-        raise ValueError(
-            f"{file}: column {token}, row {first_row + row} is {column.iloc[row]}, "
-            f"expected one of {', '.join(categories)} or its code 0 ... {len(categories) - 1}"
-        )
-    return np.nan_to_num(codes, nan=NO_CODE).astype(np.int8)
+    try:
+        codes = codes_given(values, token, first_row)
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from None
+    return np.where(codes == codes, codes, NO_CODE).astype(np.int8)
 
 
 def is_photometry(path: str | Path, prefix: str = "APER_COR_3_0") -> bool:
     """True for a CSV file with the released columns, such as ``APER_COR_3_0_J0660``."""
     path = Path(path)
-    if not path.is_file() or not path.name.lower().endswith((".csv", ".csv.gz")):
+    if not path.is_file() or not path.name.lower().endswith(CSV_SUFFIXES):
         return False
-    return f"{prefix}_{narrow_bands()[0].token}" in _header(path)
+    return f"{prefix}_{narrow_bands()[0].token}".lower() in open_catalogue(path).names
 
 
 def photometry(
@@ -175,33 +180,42 @@ def photometry(
     Every row is yielded; values that are missing are NaN. Errors are NaN, with a warning, where
     the file has none. Raises ValueError naming the file and the column that is missing.
     """
-    path = Path(path)
-    names = _header(path)
+    table = open_catalogue(path)
     tokens = [band.token for band in narrow_bands()]
     fluxes = {token: f"{prefix}_{token}" for token in (*tokens, "iSDSS")}
-    errors = _error_columns(path, prefix, fluxes, names)
+    errors = _error_columns(table, prefix, fluxes)
     broad = [band.token for band in broad_bands()]
-    _need(path, names, [*(fluxes[token] for token in tokens), *broad])
+    _need(table, [*(fluxes[token] for token in tokens), *broad])
     wanted = {*fluxes.values(), *errors.values(), *broad, *(f"{token}_ERR" for token in broad)}
     wanted |= {*POSITIONS.values(), "AUTO_iSDSS", "MORPHTYPE"}
-    first_row, ratios = 0, None
-    for frame in pd.read_csv(path, usecols=sorted(wanted & set(names)), chunksize=rows_per_block):
-        flux = _matrix(frame, [fluxes[token] for token in tokens])
-        flux_err = _matrix(frame, [errors.get(token, "") for token in tokens])
-        columns = _released_keys(frame, path, first_row) | _released_light(frame, path, first_row)
+    ratios = None
+    for first_row, block in _released_rows(table, sorted(wanted), rows_per_block):
+        flux = _matrix(block, [fluxes[token] for token in tokens])
+        flux_err = _matrix(block, [errors.get(token, "") for token in tokens])
+        columns = _released_keys(block, table.path, first_row)
+        columns |= _released_light(block, table.path, first_row)
         if ratios is None:
             ratios = are_ratios(flux, columns["AUTO_iSDSS"])
         if not ratios:
-            _need(path, names, [fluxes["iSDSS"]])
-            i_flux = number(frame[fluxes["iSDSS"]].to_numpy())
-            i_flux_err = _matrix(frame, [errors.get("iSDSS", "")])[:, 0]
+            _need(table, [fluxes["iSDSS"]])
+            i_flux = number(block[fluxes["iSDSS"]])
+            i_flux_err = _matrix(block, [errors.get("iSDSS", "")])[:, 0]
             flux, flux_err = over_i(flux, flux_err, i_flux, i_flux_err)
         columns["num_bands"] = np.isfinite(flux).sum(axis=1).astype(np.int16)
         for position, token in enumerate(tokens):
             columns[token] = flux[:, position].astype(np.float32)
             columns[f"{token}_ERR"] = flux_err[:, position].astype(np.float32)
         yield columns
-        first_row += len(frame)
+
+
+def _released_rows(
+    table: Catalogue, wanted: Sequence[str], rows_per_block: int
+) -> Iterator[tuple[int, Columns]]:
+    """Blocks of the wanted columns that are there, by the release's names, and where they begin."""
+    there = [name for name in wanted if name.lower() in table.names]
+    lower = [name.lower() for name in there]
+    for first_row, block, _ in table.blocks(lower, rows_per_block=rows_per_block):
+        yield first_row, {name: block[name.lower()] for name in there}
 
 
 def are_ratios(flux: NDArray[np.float64], i_flux: NDArray[np.floating[Any]]) -> bool:
@@ -214,61 +228,52 @@ def are_ratios(flux: NDArray[np.float64], i_flux: NDArray[np.floating[Any]]) -> 
     return bool(abs(np.log(middle)) < abs(np.log(middle / middle_i)))
 
 
-def _header(path: Path) -> list[str]:
-    try:
-        return [str(name) for name in pd.read_csv(path, nrows=0).columns]
-    except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not a readable CSV table ({error})") from None
-
-
-def _need(path: Path, names: Sequence[str], needed: Iterable[str]) -> None:
+def _need(table: Catalogue, needed: Iterable[str]) -> None:
     for name in needed:
-        if name not in names:
-            raise ValueError(f"{path}: column {name} is missing, expected the released photometry")
+        if name.lower() not in table.names:
+            raise ValueError(
+                f"{table.path}: column {name} is missing, expected the released photometry"
+            )
 
 
-def _error_columns(
-    path: Path, prefix: str, fluxes: dict[str, str], names: Sequence[str]
-) -> dict[str, str]:
+def _error_columns(table: Catalogue, prefix: str, fluxes: dict[str, str]) -> dict[str, str]:
     """The columns of the errors by band, called in any of the ways of ERROR_NAMES."""
     for form in ERROR_NAMES:
         errors = {token: form.format(prefix=prefix, band=token) for token in fluxes}
-        errors = {token: name for token, name in errors.items() if name in names}
+        errors = {token: name for token, name in errors.items() if name.lower() in table.names}
         if errors:
             return errors
-    warnings.warn(f"{path}: no errors of {prefix} found, they are left unknown", stacklevel=3)
+    said = f"{table.path}: no errors of {prefix} found, they are left unknown"
+    warnings.warn(said, stacklevel=3)
     return {}
 
 
-def _matrix(frame: pd.DataFrame, names: Sequence[str]) -> NDArray[np.float64]:
-    missing = np.full(len(frame), np.nan)
-    return np.stack([number(frame[n].to_numpy()) if n in frame else missing for n in names], axis=1)
+def _matrix(block: Columns, names: Sequence[str]) -> NDArray[np.float64]:
+    missing = np.full(len(next(iter(block.values()))), np.nan)
+    return np.stack([number(block[n]) if n in block else missing for n in names], axis=1)
 
 
-def _released_keys(frame: pd.DataFrame, path: Path, first_row: int) -> Columns:
-    given = {
-        key: number(frame[name].to_numpy()) for key, name in POSITIONS.items() if name in frame
-    }
+def _released_keys(block: Columns, path: Path, first_row: int) -> Columns:
     columns: Columns = {
-        key: whole(frame[POSITIONS[key]].to_numpy(), f"{path}: column {POSITIONS[key]}", first_row)
+        key: whole(block[POSITIONS[key]], f"{path}: column {POSITIONS[key]}", first_row)
         for key in ("tile_id", "number")
-        if key in given
+        if POSITIONS[key] in block
     }
-    if "ra" in given and "dec" in given:
-        columns |= {"ra": given["ra"], "dec": given["dec"]}
-        columns["healpix"] = healpix(given["ra"], given["dec"])
+    if POSITIONS["ra"] in block and POSITIONS["dec"] in block:
+        columns |= {key: number(block[POSITIONS[key]]) for key in ("ra", "dec")}
+        columns["healpix"] = healpix(columns["ra"], columns["dec"])
     return columns
 
 
-def _released_light(frame: pd.DataFrame, path: Path, first_row: int) -> Columns:
+def _released_light(block: Columns, path: Path, first_row: int) -> Columns:
     """Broad-band magnitudes, morphology, and the total i flux (from MAG_i where not given)."""
     columns: Columns = {}
     for band in broad_bands():
         for name in (band.token, f"{band.token}_ERR"):
-            columns[name] = _matrix(frame, [name])[:, 0].astype(np.float32)
-    if "MORPHTYPE" in frame:
-        columns["MORPHTYPE"] = _codes(frame["MORPHTYPE"], "MORPHTYPE", path, first_row)
-    i_flux = _matrix(frame, ["AUTO_iSDSS"])[:, 0]
+            columns[name] = _matrix(block, [name])[:, 0].astype(np.float32)
+    if "MORPHTYPE" in block:
+        columns["MORPHTYPE"] = _codes(block["MORPHTYPE"], "MORPHTYPE", path, first_row)
+    i_flux = _matrix(block, ["AUTO_iSDSS"])[:, 0]
     of_mag, _ = flux_of_mag(columns["MAG_i"], columns["MAG_i_ERR"], ARCHIVE_I_WAVE)
     columns["AUTO_iSDSS"] = np.where(np.isfinite(i_flux), i_flux, of_mag).astype(np.float32)
     return columns

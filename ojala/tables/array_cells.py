@@ -15,7 +15,8 @@ def rectangle(
 ) -> tuple[NDArray[Any], NDArray[np.intp]]:
     """Rows as a matrix, whether they are that already, sequences, or text of numbers.
 
-    where: file and column, for messages; first_row: row number of the first value in its file
+    where: file and column, for messages; first_row: how many rows of the file come before
+        the first value; messages count from 1
     Returns the matrix, (num_rows, num_elements), and how many elements each row has (0: null);
     a row of another number is NaN.
     Raises ValueError for text that is not numbers, and for cells that hold matrices.
@@ -27,7 +28,7 @@ def rectangle(
         if values.shape[1] == num_elements:
             return values, lengths
         return np.full((len(values), num_elements), np.nan), lengths
-    rows = [_row(value, f"{where}, row {first_row + k}") for k, value in enumerate(values)]
+    rows = [_row(value, f"{where}, row {first_row + k + 1}") for k, value in enumerate(values)]
     matrix = np.full((len(rows), num_elements), np.nan)
     for k, row in enumerate(rows):
         if len(row) == num_elements:
@@ -65,7 +66,7 @@ def whole(values: NDArray[Any], where: str, first_row: int) -> NDArray[np.int64]
     for k, value in enumerate(values.tolist()):
         number = _integer(value)
         if number is None or not -(2**63) <= number < 2**63:
-            raise ValueError(f"{where}, row {first_row + k} is {value}, expected an integer")
+            raise ValueError(f"{where}, row {first_row + k + 1} is {value}, expected an integer")
         found[k] = number
     return found
 

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from ojala.tables.array_cells import number, rectangle, single
 from ojala.tables.columns import masked_of
-from ojala.tables.files import FORMATS, PACKED, OpenTable, one_sentence, open_table
+from ojala.tables.files import FORMATS, UNPACKED, OpenTable, one_sentence, open_table
 from ojala.tables.formats.csv_tables import typed
 from ojala.tables.shards import Columns, column
 
-SUFFIXES = (*FORMATS, *(f"{suffix}{PACKED}" for suffix in FORMATS))
+SUFFIXES = tuple(f"{suffix}{packed}" for suffix in FORMATS for packed in ("", *UNPACKED))
 """Files of a directory that are taken for catalogues."""
 
 

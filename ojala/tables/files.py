@@ -40,6 +40,10 @@ FORMATS = {
 """Format of a table by the suffix of its name."""
 
 PACKED = ".gz"
+"""Of files that are written packed."""
+
+UNPACKED = (PACKED, ".bz2", ".xz")
+"""Of files that are read packed."""
 
 HEADER = b"ojala.header"
 """Metadata of an Arrow table: the header of the file that it came from, as JSON."""
@@ -62,9 +66,9 @@ class OpenTable:
     header: dict[str, Any] = field(default_factory=dict)
 
 
-def table_format(path: Path) -> str:
+def table_format(path: Path, packings: Sequence[str] = (PACKED,)) -> str:
     """The format that a file's name tells, in any case. Raises ValueError where it tells none."""
-    packed = path.suffix.lower() == PACKED
+    packed = path.suffix.lower() in packings
     suffix = Path(path.stem).suffix.lower() if packed else path.suffix.lower()
     if suffix not in FORMATS:
         raise ValueError(f"{path}: expected a name that ends in one of {', '.join(FORMATS)}")
@@ -101,8 +105,8 @@ def _opener(path: Path, head: bytes) -> Callable[[Path], OpenTable]:
         return _open_votable
     if text.startswith(b"# %ECSV"):
         return _open_ecsv
-    if table_format(path) != "CSV":
-        raise ValueError(f"it does not begin as a table of {table_format(path)}")
+    if (told := table_format(path, UNPACKED)) != "CSV":
+        raise ValueError(f"it does not begin as a table of {told}")
     return _open_csv
 
 
@@ -157,10 +161,13 @@ def check_names(names: Sequence[str]) -> None:
         raise ValueError(f"column {twice[0]!r} is there twice")
 
 
-def check_writable(table: pa.Table, path: Path) -> None:
-    """Raise ValueError for the first column that the format of ``path`` cannot hold."""
+def check_writable(table: pa.Table, path: Path, more: Sequence[str] = ()) -> None:
+    """Raise ValueError for the first column that the format of ``path`` cannot hold.
+
+    more: names of columns that are to come
+    """
     file_format = table_format(path)
-    for name, why in untold(table, file_format):
+    for name, why in untold(table, file_format, more):
         raise ValueError(
             f"{path}: {file_format} cannot hold column {name}: {why}; leave it out or write "
             "another format, as Parquet (.parquet)"

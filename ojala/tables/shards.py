@@ -279,14 +279,33 @@ def _codes(names: Sequence[str], categories: Sequence[str]) -> NDArray[np.int8]:
     return np.array([code.get(str(name).strip(), NO_CODE) for name in names], dtype=np.int8)
 
 
-def codes_of_names(names: Sequence[Any], token: str) -> NDArray[np.int8]:
+def codes_given(values: NDArray[Any], token: str, first_row: int = 0) -> NDArray[Any]:
+    """Codes of a column of names or of codes, -1 or NaN where not known.
+
+    values: (num_rows,); first_row: how many rows of the table come before
+    Raises ValueError naming the row (the first is 1) of one that is neither.
+    """
+    if values.dtype.kind == "O" and all(v is None or type(v) in (int, float) for v in values):
+        values = numbers(values, token)  # codes with nulls among them
+    if values.dtype.kind in "OUS":
+        return codes_of_names(values.tolist(), token, first_row)
+    if values.dtype.kind not in "iuf":
+        known = ", ".join(CATEGORICAL[token])
+        raise ValueError(
+            f"column {token} holds {values.dtype}, expected the names {known} or codes"
+        )
+    check_codes(values, token, first_row)
+    return values
+
+
+def codes_of_names(names: Sequence[Any], token: str, first_row: int = 0) -> NDArray[np.int8]:
     """Codes of the names of a token's categories, -1 where blank or None.
 
     Raises ValueError naming the row (the first is 1) of a name that is none of them.
     """
     said = [_stripped(name) for name in names]
     codes = (morphtype_codes if token == "MORPHTYPE" else spectype_codes)(said)
-    for row, (name, code) in enumerate(zip(said, codes, strict=True), start=1):
+    for row, (name, code) in enumerate(zip(said, codes, strict=True), start=first_row + 1):
         if name and code == NO_CODE and name.upper() not in OTHER_TYPES:
             known = ", ".join(CATEGORICAL[token])
             raise ValueError(
@@ -320,17 +339,19 @@ def _stripped(value: Any) -> str:
     return (value.decode(errors="replace") if isinstance(value, bytes) else str(value)).strip()
 
 
-def check_codes(codes: NDArray[Any], token: str) -> None:
+def check_codes(codes: NDArray[Any], token: str, first_row: int = 0) -> None:
     """Raise ValueError naming the row (the first is 1) of a code that is no category's.
 
-    codes: of a categorical column, (num_rows,); NO_CODE or NaN where there is none
+    codes: of a categorical column, (num_rows,), from row ``first_row`` of the table on, from 0;
+        NO_CODE or NaN where there is none
     """
     known = len(CATEGORICAL[token])
     wrong = (codes < NO_CODE) | (codes >= known) | ((codes != np.trunc(codes)) & (codes == codes))
     if np.any(wrong):
         row = int(np.argmax(wrong))
         raise ValueError(
-            f"column {token}, row {row + 1}: code {codes[row]} is not one of -1 ... {known - 1}"
+            f"column {token}, row {first_row + row + 1}: code {codes[row]} is not one of "
+            f"-1 ... {known - 1}"
         )
 
 

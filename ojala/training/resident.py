@@ -183,7 +183,9 @@ def _weight(table: pa.Table) -> NDArray[np.float64]:
     wrong = ~(np.isfinite(weight) & (weight >= 0))
     if np.any(wrong):
         row = int(np.argmax(wrong))
-        raise ValueError(f"column weight, row {row}: {weight[row]} is not a sampling weight >= 0")
+        raise ValueError(
+            f"column weight, row {row + 1}: {weight[row]} is not a sampling weight >= 0"
+        )
     if weight.sum() <= 0:
         raise ValueError("column weight: every weight is 0, so no source can be drawn")
     return weight
@@ -213,5 +215,5 @@ def _observed_range(values: Tensor) -> tuple[int, int]:
     counts = torch.isfinite(values[:, torch.from_numpy(~IS_LABEL)]).sum(dim=1)
     fewest = int(counts.argmin())
     if counts[fewest] == 0:
-        raise ValueError(f"row {fewest} of the table has no observed token")
+        raise ValueError(f"row {fewest + 1} of the table has no observed token")
     return int(counts[fewest]), int(counts.max())

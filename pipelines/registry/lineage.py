@@ -27,7 +27,7 @@ Print what a catalogue, a version or a run was made from, down to the md5 of eve
 commands that bring it back.
 
 Examples:
-    ojala lineage data/vac/ojala_vac.fits --row 17
+    ojala lineage data/vac/ojala_vac.fits --row 18
     ojala lineage ojala@champion
     ojala lineage ojala-head-bh-mass/2"""
 
@@ -72,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_named,
         help="a catalogue, MODEL@ALIAS, MODEL/VERSION, or the id of a run",
     )
-    parser.add_argument("--row", type=int, help="a row of the catalogue: which shard is it from?")
+    parser.add_argument("--row", type=int, help="of the catalogue, from 1: its shard")
     project.add_argument(parser)
 
 
@@ -162,7 +162,7 @@ def of_row(path: Path, row: int, digest: str) -> Link:
         keys = pq.read_table(place, columns=["tile_id", "number"])
         found = (keys["tile_id"].to_numpy() == tile_id) & (keys["number"].to_numpy() == number)
         if found.any():
-            at = f"row {int(np.argmax(found))} of {paths.JPAS / file.name}, md5 {file.md5}"
+            at = f"row {int(np.argmax(found)) + 1} of {paths.JPAS / file.name}, md5 {file.md5}"
             link.origins = [Link(text=at)]
             return link
     if not link.origins:

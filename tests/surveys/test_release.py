@@ -114,7 +114,7 @@ def test_a_bad_store_is_one_sentence_with_its_name(tmp_path: Path):
     frame = make_mocks()
     frame.loc[7, "MORPHTYPE"] = 6
     write(frame, path, "fixed")
-    with pytest.raises(ValueError, match="column MORPHTYPE, row 7 is 6"):
+    with pytest.raises(ValueError, match="column MORPHTYPE, row 8: code 6"):
         list(mocks(path, Rejects(), rows_per_block=5))
 
 

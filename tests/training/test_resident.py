@@ -111,7 +111,7 @@ def test_a_missing_column_is_named(table, scaling, name):
 def test_a_bad_weight_is_named(table, scaling, weight):
     weights = table["weight"].to_numpy().copy()
     weights[17] = weight
-    with pytest.raises(ValueError, match="column weight, row 17"):
+    with pytest.raises(ValueError, match="column weight, row 18:"):
         resident(replaced(table, "weight", weights), scaling, labelled=True)
 
 
@@ -123,5 +123,5 @@ def test_a_source_without_observations_is_named(table, scaling):
             table = replaced(table, name, values)
     codes = table["MORPHTYPE"].to_numpy().copy()
     codes[5] = -1
-    with pytest.raises(ValueError, match="row 5 of the table has no observed token"):
+    with pytest.raises(ValueError, match="row 6 of the table has no observed token"):
         resident(replaced(table, "MORPHTYPE", codes), scaling, labelled=True)

@@ -165,7 +165,7 @@ def _physical(stored: NDArray[Any], column: Stored, where: str) -> NDArray[Any]:
         )
     undefined = native == column.null if column.null is not None else np.zeros(1, bool)
     if undefined.any() and column.name.upper() in IDS:
-        raise ValueError(f"{where}, row {int(np.argmax(undefined))} is undefined (TNULL)")
+        raise ValueError(f"{where}, row {int(np.argmax(undefined)) + 1} is undefined (TNULL)")
     values = _whole(native, column, where)
     return np.where(undefined, np.nan, values) if undefined.any() else values
 
@@ -180,7 +180,8 @@ def _whole(native: NDArray[Any], column: Stored, where: str) -> NDArray[Any]:
         if np.any(native >= 0):
             row = int(np.argmax(native >= 0))
             raise ValueError(
-                f"{where}, row {row} is {int(native[row]) + _SIGN_BIT}, expected less than 2**63"
+                f"{where}, row {row + 1} is {int(native[row]) + _SIGN_BIT}, "
+                "expected less than 2**63"
             )
         return native ^ np.int64(-_SIGN_BIT)
     return native.astype(np.int64) + int(column.zero)

@@ -62,7 +62,7 @@ class Detections:
         1e-19 erg/s/cm2/Angstrom, shape (num_sources, 57), NaN where not observed
     i_flux: total (AUTO) f_lambda in i, same unit, shape (num_sources,)
     mag_i, mag_i_err: the same as AB magnitude and 1 sigma; NaN where not positive
-    path, first_row: where the block was read
+    path, first_row: where the block was read; the first row of a file is 0 here
     faults: what is wrong with a source's arrays, which are NaN then; "" where nothing is
     """
 
@@ -234,7 +234,7 @@ def _check_magnitudes(
     if np.any(wrong):
         row, element = np.argwhere(wrong)[0]
         raise ValueError(
-            f"{table.path}: column {name}, row {first_row + row}, {FILTERS[element]} is "
+            f"{table.path}: column {name}, row {first_row + row + 1}, {FILTERS[element]} is "
             f"{mag_ab[row, element]:.6g}, expected an AB magnitude or {NOT_DETECTED:g}: "
             "fluxes belong in columns flux_* (1e-19 erg/s/cm2/Angstrom)"
         )
@@ -280,6 +280,6 @@ def _take_down(seen: dict[int, NDArray[np.int64]], block: Detections) -> None:
         if len(twice):
             row = rows[np.flatnonzero(block.number[rows] == twice[0])[-1]]
             raise ValueError(
-                f"{block.path}: row {block.first_row + row}, tile_id {tile}, "
+                f"{block.path}: row {block.first_row + row + 1}, tile_id {tile}, "
                 f"number {twice[0]} comes twice, expected every source once"
             )

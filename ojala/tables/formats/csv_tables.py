@@ -56,6 +56,8 @@ def read_head(path: Path) -> Head:
             comments.append(line)
         else:
             raise ValueError("there is no header")
+    if "\ufffd" in line:
+        raise ValueError("its header is not UTF-8: save it as UTF-8")
     header, num_lines = line, len(comments) + 1
     above = comments[-1].lstrip("#") if comments and comments[-1].startswith("#") else ""
     if _names_columns(above, line):

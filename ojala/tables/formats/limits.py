@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,9 +18,11 @@ CONTROLS = r"[\x00-\x08\x0b\x0c\x0e-\x1f]"
 INT64 = 2**63 - 1
 
 
-def untold(table: pa.Table, file_format: str) -> Iterator[tuple[str, str]]:
-    """Columns that a format cannot hold, each with the reason."""
-    yield from _names(table.column_names, file_format)
+def untold(
+    table: pa.Table, file_format: str, more: Sequence[str] = ()
+) -> Iterator[tuple[str, str]]:
+    """Columns that a format cannot hold, each with the reason; more: names of those to come."""
+    yield from _names([*table.column_names, *more], file_format)
     for name in table.column_names:
         why = _FAULTS[file_format](flat_or_none(table[name]))
         if why:
@@ -35,7 +37,7 @@ def flat_or_none(column: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
         return column
 
 
-def _names(names: list[str], file_format: str) -> Iterator[tuple[str, str]]:
+def _names(names: Sequence[str], file_format: str) -> Iterator[tuple[str, str]]:
     if file_format != "FITS":
         return
     seen: dict[str, str] = {}

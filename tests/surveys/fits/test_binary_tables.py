@@ -86,11 +86,11 @@ def test_a_name_in_other_letters_is_found_and_an_exact_one_comes_first(tmp_path)
     ("words", "more", "said"),
     [
         (("TARGETID", "D"), {"array": IDS}, "column TARGETID does not hold whole numbers"),
-        (("TARGETID", "K"), {"array": [1, -9], "null": -9}, "TARGETID, row 1 is undefined"),
+        (("TARGETID", "K"), {"array": [1, -9], "null": -9}, "TARGETID, row 2 is undefined"),
         (
             ("TARGETID", "K"),
             {"array": np.array([1, 2**63 + 1], "u8"), "bzero": 2**63},
-            "row 1 is 9223372036854775809, expected less than",
+            "row 2 is 9223372036854775809, expected less than",
         ),
         (("SPECTYPE", "J"), {"array": [1, 2]}, "column SPECTYPE does not hold text"),
         (("Z", "2E"), {"array": np.ones((2, 2))}, "column Z holds several values in a row"),

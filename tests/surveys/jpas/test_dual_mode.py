@@ -292,11 +292,11 @@ def with_matrices(table: Table) -> None:
         (with_arrays_of_keys, "column number holds several values in a row"),
         (with_matrices, f"column {MAG} holds arrays of 2 dimensions, expected one"),
         (as_sixty_filters, "a miniJPAS table of 60 filters"),
-        (as_fluxes, f"column {MAG}, row 0, .* expected an AB magnitude"),
+        (as_fluxes, f"column {MAG}, row 1, .* expected an AB magnitude"),
         (in_jansky, f"column {MAG} is in Jy, expected AB magnitudes"),
         (without_the_error, "column mag_err_aper_cor_3_0 is missing"),
         (without_the_key, "column tile_id is missing"),
-        (with_a_source_twice, "row 9, tile_id 9531, number 2 comes twice"),
+        (with_a_source_twice, "row 10, tile_id 9531, number 2 comes twice"),
         (with_short_arrays, f"column {MAG} has 54 elements per row, expected the 57"),
     ],
     ids=lambda case: getattr(case, "__name__", ""),
@@ -358,7 +358,7 @@ def test_keys_keep_all_their_digits(tmp_path: Path, sources: Columns, tile: int)
 def test_a_source_that_comes_twice_in_two_pages_is_named(tmp_path: Path, sources: Columns):
     write_dual(tmp_path / "a.fits", sources)
     write_dual(tmp_path / "b.fits", sources)
-    with pytest.raises(ValueError, match=r"b.fits: row 0, tile_id 9531, number 0 comes twice"):
+    with pytest.raises(ValueError, match=r"b.fits: row 1, tile_id 9531, number 0 comes twice"):
         read_all(tmp_path)
 
 
