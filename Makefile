@@ -67,10 +67,10 @@ repro: $(INSTALLED) ## the whole of OJALA, from survey files to a registered mod
 	@# What DVC took from its cache MLflow may not know of: this registers it, or does nothing.
 	python -m pipelines.register
 
-tune: $(INSTALLED) ## a search for the settings of train, on demand (docs/search.md)
+tune: $(INSTALLED) ## a search for the settings of train, on demand (docs/tune.md)
 	python -m pipelines.params params.yaml
 	python -m pipelines.registry.store
-	dvc repro search/dvc.yaml
+	dvc repro tune/dvc.yaml
 
 # The peers' packages stand in an environment of their own; all others it takes from the project's.
 $(PEERS_INSTALLED): benchmarks/peers/requirements.txt $(INSTALLED)

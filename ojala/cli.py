@@ -19,6 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ojala import __version__
+from ojala.tables import project
 from ojala.tables.faults import TRACEBACK, sentence, traceback_is_wanted, while_heard
 
 OWN = (
@@ -67,9 +68,9 @@ def summary(module: str) -> str:
 
 def _run(argv: list[str]) -> int:
     """Run a sub-command; returns the exit code."""
-    arguments = _parse(argv)
+    arguments, parser = _parse(argv)
     try:
-        with while_heard():
+        with while_heard(), project.of(arguments, parser):
             importlib.import_module(commands()[arguments.command]).main(arguments)
     except Exception as error:
         if arguments.traceback or traceback_is_wanted():
@@ -83,8 +84,8 @@ def _run(argv: list[str]) -> int:
     return 0
 
 
-def _parse(argv: list[str]) -> argparse.Namespace:
-    """The arguments, checked by the sub-command's own parser."""
+def _parse(argv: list[str]) -> tuple[argparse.Namespace, argparse.ArgumentParser]:
+    """The arguments, checked by the sub-command's own parser, and that parser."""
     parser = argparse.ArgumentParser(
         prog="ojala",
         description="A foundation model for the light of galaxies, quasars and stars.",
@@ -104,7 +105,8 @@ def _parse(argv: list[str]) -> argparse.Namespace:
             command.add_argument(
                 SWITCH, action="store_true", help="of an error show where it comes from"
             )
-    return parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
+    return arguments, added.choices[arguments.command]
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ SECTIONS = {
     "weights": "ojala.training_set.sampling:WeightsConfig",
     "train": "ojala.training.config:TrainConfig",
     "settings": "pipelines.params:SettingsConfig",
-    "tune": "pipelines.cluster.space:SearchConfig",
+    "tune": "pipelines.cluster.space:TuneConfig",
     "evaluate": "ojala.evaluation.config:EvaluateConfig",
     "finetune": "pipelines.finetune:HeadStageConfig",
     "promote": "ojala.gate.config:PromoteConfig",

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
+from ojala.tables import project
 from ojala.tables.faults import sentence, traceback_is_wanted, while_heard
 from ojala.tables.writing import written_whole
 from pipelines import paths
@@ -16,10 +19,11 @@ from pipelines import paths
 def run(stage: Callable[[], None]) -> None:
     """Run a stage as a command: an error is one sentence and exit code 1.
 
-    With OJALA_TRACEBACK=1 in the environment it is raised as it came.
+    It works from the directory of the project, wherever it was begun. With OJALA_TRACEBACK=1 in
+    the environment the error is raised as it came.
     """
     try:
-        with while_heard():
+        with while_heard(), project.standing_in(_project()):
             stage()
     except Exception as error:
         if traceback_is_wanted():
@@ -27,6 +31,11 @@ def run(stage: Callable[[], None]) -> None:
         sys.exit(f"{stage.__name__}: {sentence(error)}")
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _project() -> Path:
+    """The project; that of DVC, which begins a stage there, whatever else is named."""
+    return Path.cwd() if "DVC_ROOT" in os.environ else project.find()
 
 
 def report(name: str, counts: Mapping[str, Any]) -> None:

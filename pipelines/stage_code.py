@@ -1,6 +1,6 @@
 """The code behind each stage, found from its imports.
 
-`python -m pipelines.stage_code` writes it into dvc.yaml and search/dvc.yaml, where DVC compares it.
+`python -m pipelines.stage_code` writes it into dvc.yaml and tune/dvc.yaml, where DVC compares it.
 """
 
 from __future__ import annotations
@@ -14,13 +14,18 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-ROOT = Path(__file__).parents[1]
+from ojala.tables import project
+
+CODE = Path(__file__).parents[1]
+"""Where the packages of this project stand; its data may be elsewhere (``tables.project``)."""
+
 ROOMS = ("ojala", "pipelines")
-STAGE_FILES = ("dvc.yaml", "search/dvc.yaml")
+STAGE_FILES = ("dvc.yaml", "tune/dvc.yaml")
 
 CARRIERS = frozenset(
     (
         "ojala/tables/faults.py",
+        "ojala/tables/project.py",
         "ojala/tables/writing.py",
         "pipelines/cluster/training.py",
         "pipelines/registry/digests.py",
@@ -47,25 +52,25 @@ def behind(stage: str) -> tuple[str, ...]:
     is the ``__init__`` of every package on the way, and each file of data/ that one of them names.
     """
     found: set[Path] = set()
-    left = [ROOT / "pipelines" / f"{stage}.py"]
+    left = [CODE / "pipelines" / f"{stage}.py"]
     while left:
         module = left.pop()
         if module not in found:
             found.add(module)
             left += _project_modules(module)
-    code = {path for path in found if str(path.relative_to(ROOT)) not in CARRIERS}
+    code = {path for path in found if str(path.relative_to(CODE)) not in CARRIERS}
     tables = {table for path in code for table in _tables_named_by(path)}
-    return tuple(sorted(str(path.relative_to(ROOT)) for path in code | tables))
+    return tuple(sorted(str(path.relative_to(CODE)) for path in code | tables))
 
 
 def dependencies(stage: str) -> list[str]:
     """``behind``, with a package by its name where all of its modules are there."""
     files = set(behind(stage))
     for room in ROOMS:
-        for package in sorted({path.parent for path in (ROOT / room).rglob("*.py")}):
-            modules = {str(path.relative_to(ROOT)) for path in package.rglob("*.py")}
-            if modules <= files and package != ROOT / room:
-                files = files - modules | {str(package.relative_to(ROOT))}
+        for package in sorted({path.parent for path in (CODE / room).rglob("*.py")}):
+            modules = {str(path.relative_to(CODE)) for path in package.rglob("*.py")}
+            if modules <= files and package != CODE / room:
+                files = files - modules | {str(package.relative_to(CODE))}
     return sorted(files)
 
 
@@ -100,7 +105,7 @@ def written(text: str) -> tuple[YAML, Any]:
 def main() -> None:
     """Write the lists."""
     for name in STAGE_FILES:
-        path = ROOT / name
+        path = project.find() / name
         yaml, content = written(path.read_text())
         yaml.dump(content, path)
 
@@ -112,14 +117,14 @@ def _project_modules(path: Path) -> frozenset[Path]:
     The face of the library is lazy: here modules are imported by their full names.
     """
     ours = [name.split(".") for name in imported(path) if name.partition(".")[0] in ROOMS]
-    places = {ROOT.joinpath(*parts[:end]) for parts in ours for end in range(2, len(parts) + 1)}
+    places = {CODE.joinpath(*parts[:end]) for parts in ours for end in range(2, len(parts) + 1)}
     files = {place.with_suffix(".py") for place in places}
     return frozenset(filter(Path.is_file, files | {place / "__init__.py" for place in places}))
 
 
 def _tables_named_by(path: Path) -> Iterator[Path]:
     for name in re.findall(r'"(\w+\.(?:ecsv|html))"', path.read_text()):
-        table = ROOT / "ojala" / "vocabulary" / "data" / name
+        table = CODE / "ojala" / "vocabulary" / "data" / name
         if table.is_file():
             yield table
 

@@ -16,18 +16,18 @@ from typing import Any
 from ruamel.yaml import YAML
 from tqdm import tqdm
 
-from ojala.figures.search import Tried, parallel, pareto
 from ojala.figures.style import save
+from ojala.figures.tune import Tried, parallel, pareto
 from ojala.tables.writing import written_whole
 from ojala.training.config import TrainConfig
 from pipelines import params, paths, stage
-from pipelines.cluster import learning, search, space
+from pipelines.cluster import learning, space, tuning
 from pipelines.cluster.judge import Judge
-from pipelines.cluster.search import OBJECTIVE, Trial
-from pipelines.cluster.space import Point, SearchConfig
+from pipelines.cluster.space import Point, TuneConfig
 from pipelines.cluster.training import ClusterConfig, check_head
+from pipelines.cluster.tuning import OBJECTIVE, Trial
 from pipelines.registry import digests, tracking
-from pipelines.registry.trials import TrialRuns, search_run
+from pipelines.registry.trials import TrialRuns, tune_run
 
 BEST, TRIALS = paths.TUNE / "best.yaml", paths.TUNE / "trials.csv"
 PARALLEL, PARETO = paths.TUNE / "parallel.png", paths.TUNE / "pareto.png"
@@ -39,7 +39,7 @@ def tune() -> None:
     A search that was cut off goes on; a change of its inputs begins another one.
     Raises ValueError if every trial failed.
     """
-    config = params.section("tune", SearchConfig)
+    config = params.section("tune", TuneConfig)
     base = params.section("train", TrainConfig)
     machines = params.section("cluster", ClusterConfig)
     ranges = config.space.ranges()
@@ -50,15 +50,15 @@ def tune() -> None:
     data = digests.data_digests([str(paths.WEIGHTS), str(paths.JPAS), str(paths.CROSSMATCH)])
     inputs = {"train": asdict(base), "tune": asdict(config)}
     name = f"tune-{digests.inputs_digest(data, inputs, 'tune')[:16]}"
-    goes_on = search.is_cut_off(machines, name)
-    with search_run(name, params.read(), data, goes_on=goes_on) as runs:
+    goes_on = tuning.is_cut_off(machines, name)
+    with tune_run(name, params.read(), data, goes_on=goes_on) as runs:
         trials = _searched(config, base, machines, name, runs)
         ended = sorted(trials.values(), key=runs.number)
         _write_trials(ended, list(ranges), runs)
         try:
             best = chosen(ended)
         except ValueError:  # the same command is to try anew
-            search.forget(machines, name)
+            tuning.forget(machines, name)
             raise
         _write_best(best, base, config, runs)
         tried = [_tried(trial, runs, config) for trial in ended if trial.report]
@@ -69,7 +69,7 @@ def tune() -> None:
         runs.tag_best(best, best.report[OBJECTIVE])
         tracking.log_files(runs.parent, paths.TUNE, "tune")
         tracking.log_figures(runs.parent, paths.TUNE)
-    search.forget(machines, name)
+    tuning.forget(machines, name)
 
 
 def chosen(trials: Sequence[Trial]) -> Trial:
@@ -89,7 +89,7 @@ def chosen(trials: Sequence[Trial]) -> Trial:
 
 
 def _searched(
-    config: SearchConfig,
+    config: TuneConfig,
     base: TrainConfig,
     machines: ClusterConfig,
     name: str,
@@ -98,7 +98,7 @@ def _searched(
     """Every trial, each recorded whenever it changed."""
     ranges = config.space.ranges()
     now = space.standing(base, ranges)
-    changes = search.search(
+    changes = tuning.trials(
         learning.learn,
         _settings(base, config),
         config,
@@ -114,7 +114,7 @@ def _searched(
     return trials
 
 
-def _settings(base: TrainConfig, config: SearchConfig) -> Callable[[Point], dict[str, Any]]:
+def _settings(base: TrainConfig, config: TuneConfig) -> Callable[[Point], dict[str, Any]]:
     """What ``learning.learn`` is given at a point."""
     sets = {name: str(path.resolve()) for name, path in paths.VALIDATION.items()}
     judge = Judge(sets=sets, config=config.objective, precision=base.precision)
@@ -129,7 +129,7 @@ def _settings(base: TrainConfig, config: SearchConfig) -> Callable[[Point], dict
     return lambda point: {**fixed, "config": space.settled(short, point)}
 
 
-def _shown(trials: Iterator[Trial], config: SearchConfig) -> Iterator[Trial]:
+def _shown(trials: Iterator[Trial], config: TuneConfig) -> Iterator[Trial]:
     """The trials, under a bar that tells how many have ended and the least objective."""
     ended: dict[str, float] = {}
     with tqdm(total=config.num_trials, unit="trial", disable=not sys.stderr.isatty()) as bar:
@@ -158,7 +158,7 @@ def _write_trials(trials: Sequence[Trial], keys: Sequence[str], runs: TrialRuns)
             writer.writerow([*state, *known, *point, runs.run_id(trial), trial.reason])
 
 
-def _write_best(best: Trial, base: TrainConfig, config: SearchConfig, runs: TrialRuns) -> None:
+def _write_best(best: Trial, base: TrainConfig, config: TuneConfig, runs: TrialRuns) -> None:
     """The section ``train`` with the best point in it; its epochs are those of the base."""
     text = io.StringIO()
     YAML().dump(space.section(space.settled(base, best.point)), text)
@@ -173,7 +173,7 @@ def _write_best(best: Trial, base: TrainConfig, config: SearchConfig, runs: Tria
         partial.write_text(said + text.getvalue())
 
 
-def _tried(trial: Trial, runs: TrialRuns, config: SearchConfig) -> Tried:
+def _tried(trial: Trial, runs: TrialRuns, config: TuneConfig) -> Tried:
     return Tried(
         number=runs.number(trial),
         point=trial.point,

@@ -44,7 +44,7 @@ def installed(tmp_path):
     ("target", "told"),
     [
         ("repro", ["python <-m> <pipelines.registry.store>", "dvc <repro>"]),
-        ("tune", ["python <-m> <pipelines.registry.store>", "dvc <repro> <search/dvc.yaml>"]),
+        ("tune", ["python <-m> <pipelines.registry.store>", "dvc <repro> <tune/dvc.yaml>"]),
         ("serve", ["python <-m> <serving>"]),
         ("type", ["mypy <ojala> <serving> <pipelines>"]),
         ("lint", ["ruff <check> <.>", "hadolint <Dockerfile>"]),

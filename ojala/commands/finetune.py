@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ojala.heads.finetune import Recipe, finetune
 from ojala.heads.fit import FinetuneConfig
+from ojala.tables import project
 from ojala.vocabulary.quantities import CLASSES
 
 EXAMPLE = """\
@@ -49,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{name}", default="", help=f"{name} of the catalogue's column")
     parser.add_argument("--steps", type=int, default=FinetuneConfig.num_steps, help="of training")
     parser.add_argument("--seed", type=int, default=FinetuneConfig.seed, help="(%(default)s)")
+    project.add_argument(parser)
 
 
 def main(arguments: argparse.Namespace) -> None:

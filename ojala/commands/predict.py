@@ -9,6 +9,7 @@ from ojala.catalogue.answers import predicted
 from ojala.heads import head
 from ojala.model import bundle
 from ojala.model.predictor import Predictor
+from ojala.tables import project
 from ojala.tables.files import table_format, write_table_file
 from ojala.tables.writing import check_place
 
@@ -46,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--queries", help="such as SPECTYPE,Z_GAL (default: all 15 quantities, and every head)"
     )
+    project.add_argument(parser)
 
 
 def main(arguments: argparse.Namespace) -> None:

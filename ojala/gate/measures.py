@@ -23,7 +23,7 @@ MORE_IS_BETTER = ("f1", "weighted_f1", "completeness", "purity")
 
 
 def badness(measure: str, value: Floats) -> Floats:
-    """A measure turned so that more is worse."""
+    """A measure turned so that more is worse, of any shape."""
     if measure in MORE_IS_BETTER:
         return -value
     if measure == "bias":
@@ -32,7 +32,10 @@ def badness(measure: str, value: Floats) -> Floats:
 
 
 def quantity_measures(residual: Floats, is_redshift: bool, stated: Stated | None) -> list[float]:
-    """Bias and sigma_nmad, outliers of redshifts, CRPS and coverage of what is stated."""
+    """Bias and sigma_nmad, outliers of redshifts, CRPS and coverage of what is stated.
+
+    residual: given - true, (num_sources,), of redshifts over 1 + z; NaN takes no part
+    """
     residual = residual[np.isfinite(residual)]
     found = [bias(residual), sigma_nmad(residual)]
     if is_redshift:
@@ -53,7 +56,12 @@ def nats_lost(answers: Columns, truth: Columns) -> Floats:
 def class_measures(
     true: NDArray[np.int64], given: NDArray[np.int64], nats: Floats, common: NDArray[np.bool_]
 ) -> Floats:
-    """Balanced measures of each class; of all where each has enough sources."""
+    """Balanced measures of each class; of all where each has enough sources.
+
+    true, given: codes of the classes, (num_sources,); nats: of ``nats_lost``, (num_sources,)
+    common: whether a class has enough sources, (num_classes,)
+    Returns completeness, purity and F1 of each class, then the mean F1 and nats: (num_measures,).
+    """
     counts = confusion_matrix(true, given, len(CLASSES))
     found = balanced(np.where(common[:, None], counts, 0.0))
     measures = [*found["completeness"], *found["purity"], *found["f1"]]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ojala.heads.head import places, read_config, states
 from ojala.model import bundle
+from ojala.tables import project
 
 EXAMPLE = """\
 List the heads of a directory, with "ready" or what is wrong with each.
@@ -31,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=Path("models/ojala"),
         help="what the heads are to answer beside (%(default)s)",
     )
+    project.add_argument(parser)
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -41,27 +41,36 @@ class Stated(NamedTuple):
     crps: Floats
 
     def among(self, rows: NDArray[Any] | slice) -> Stated:
-        """The same of some rows, of those that take part."""
+        """The same of some rows, of those that take part.
+
+        rows: numbers, (num_rows,), a mask, (num_sources,), or a slice
+        """
         pit, crps = self.pit[rows], self.crps[rows]
         known = np.isfinite(pit) & np.isfinite(crps)
         return Stated(pit[known], crps[known])
 
 
 def of_gaussian(residual: Floats, sigma: Floats) -> Stated:
-    """Of a Gaussian of 1 ``sigma``, from residuals given - true; NaN without a sigma above 0."""
+    """Of a Gaussian of 1 ``sigma``, from residuals given - true; NaN without a sigma above 0.
+
+    residual, sigma: (num_sources,), in the same unit
+    """
     sigma = np.where(sigma > 0, sigma, np.nan).astype(np.float64)
     return Stated(pit(residual, sigma), crps(residual, sigma))
 
 
 def coverage(pit: Floats, level: float) -> float:
-    """Share of true values within the central interval of that level; NaN where there are none."""
+    """Share of true values within the central interval of that level; NaN where there are none.
+
+    pit: (num_sources,), without NaN
+    """
     return float(np.mean(np.abs(2 * pit - 1) <= level)) if len(pit) else float("nan")
 
 
 def pit(residual: Floats, sigma: Floats) -> Floats:
     """Probability integral transform: the share of the stated Gaussian below the true value.
 
-    residual: given - true
+    residual: given - true; sigma: in its unit; both (num_sources,)
     """
     return np.asarray(ndtr(-residual / sigma))
 
@@ -71,6 +80,7 @@ def crps(residual: Floats, sigma: Floats) -> Floats:
 
     sigma (u (2 Phi(u) - 1) + 2 phi(u) - 1 / sqrt(pi)) with u = residual / sigma (Gneiting et al.
     2005, Eq. 5): the absolute error of a forecast that is a distribution. Smaller is better.
+    residual: given - true; sigma: in its unit; both (num_sources,)
     """
     u = residual / sigma
     density = np.exp(-0.5 * u**2) / np.sqrt(2 * np.pi)

@@ -24,7 +24,7 @@ SCORES = ("pit", "crps", "cde_loss", "nll")
 def score_columns(redshifts: Mapping[str, RedshiftPdf], z_true: NDArray[np.floating]) -> Columns:
     """Columns <TOKEN>_PIT, _CRPS, _CDE_LOSS and _NLL, beside the answers that they are of.
 
-    redshifts: of the same sources, by token
+    redshifts: of the same sources, by token; z_true: (num_sources,), NaN where it is not known
     """
     true = z_true.astype(np.float64)
     return {

@@ -78,7 +78,7 @@ class Ojala(nn.Module):
         return memory_BCD
 
     def memory_padding(self, padding_BC: Tensor | None) -> Tensor | None:
-        """Padding of the memory of a context with this padding: patches have none."""
+        """Padding of the memory of a context with this padding, (B, C), bool: patches have none."""
         return padding_BC if self.config.patches is None else None
 
     def answer(

@@ -90,7 +90,10 @@ class BandFeatures(nn.Module):
         self.categorical = [entry.token_id for entry in quantities() if entry.categories]
 
     def forward(self, ids_BC: Tensor, values_BC: Tensor) -> Tensor:
-        """Ids 0 are no tokens; the value of a categorical token is its code."""
+        """Features, (B, I, F), from ids and values of a context, (B, C).
+
+        Ids 0 are no tokens; the value of a categorical token is its code.
+        """
         blank = values_BC.new_zeros(len(ids_BC), NUM_IDS)
         values_BI = blank.scatter(1, ids_BC, values_BC)
         present_BI = blank.scatter(1, ids_BC, (ids_BC > 0).to(blank.dtype))
@@ -134,7 +137,7 @@ class Summaries(nn.Module):
         self.write = nn.Linear(config.summary_width, config.num_summaries * width)
 
     def forward(self, observed_BN: Tensor) -> Tensor:
-        """Tokens, (B, num_summaries, D)."""
+        """Tokens, (B, num_summaries, D), from features of what is observed, (B, N)."""
         hidden = self.read(observed_BN)
         for layer in self.layers:
             hidden = hidden + layer(hidden)

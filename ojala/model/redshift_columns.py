@@ -39,7 +39,7 @@ def summary(pdf: RedshiftPdf) -> Floats:
 
 
 def gaussian_summary(z: NDArray[Any], sigma: NDArray[Any]) -> Floats:
-    """The same of Gaussians of mean ``z`` and 1 ``sigma``, (num_sources, len(SUFFIXES))."""
+    """The same of Gaussians of mean ``z`` and 1 ``sigma``, (num_sources,): a column per suffix."""
     ends = [z + sign * ndtri(0.5 + p / 2) * sigma for p in LEVELS.values() for sign in (-1, 1)]
     known = np.isfinite(z)
     none, no_weight = np.full(len(z), np.nan), np.where(known, 0.0, np.nan)
@@ -47,6 +47,9 @@ def gaussian_summary(z: NDArray[Any], sigma: NDArray[Any]) -> Floats:
 
 
 def named(token: str, numbers: NDArray[np.floating]) -> Columns:
-    """Numbers of a summary as columns of one redshift, float32."""
+    """Numbers of a summary as columns of one redshift, float32.
+
+    numbers: (num_sources, num_suffixes), in the order of SUFFIXES
+    """
     of_each = numbers.astype(np.float32).T
     return {f"{token}{suffix}": of for suffix, of in zip(SUFFIXES, of_each, strict=True)}

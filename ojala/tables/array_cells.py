@@ -39,6 +39,7 @@ def rectangle(
 def single(values: NDArray[Any], where: str) -> NDArray[Any]:
     """A column of one value in a row, also where each comes as an array of one element.
 
+    values: (num_rows,), or (num_rows, 1); returns (num_rows,)
     An empty array is None. Raises ValueError for several values in a row.
     """
     if values.ndim == 2 and values.shape[1] == 1:
@@ -55,6 +56,7 @@ def single(values: NDArray[Any], where: str) -> NDArray[Any]:
 def whole(values: NDArray[Any], where: str, first_row: int) -> NDArray[np.int64]:
     """A column of ids as integers of 64 bits, exact whatever they came as.
 
+    values: (num_rows,), the first of them row ``first_row`` of the table
     Raises ValueError naming the row of what is no integer, or beyond 64 bits, or a real number
     beyond 2**53 (it has been rounded).
     """
@@ -104,5 +106,5 @@ def _row(value: Any, where: str) -> NDArray[Any]:
 
 
 def number(values: NDArray[Any]) -> NDArray[np.float64]:
-    """A column as numbers, NaN for what is not one."""
+    """A column, (num_rows,), as numbers, NaN for what is not one."""
     return np.asarray(pd.to_numeric(pd.Series(values), errors="coerce"), dtype=np.float64)

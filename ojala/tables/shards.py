@@ -131,6 +131,7 @@ def matched_schema() -> pa.Schema:
 def as_table(columns: Mapping[str, NDArray[Any]], schema: pa.Schema) -> pa.Table:
     """Arrow table in the schema's order and types; columns left out are missing values.
 
+    columns: of the same rows, each (num_rows,)
     Raises ValueError for a column that the schema does not know, columns of different length,
     or a class code out of range.
     """
@@ -281,7 +282,7 @@ def _codes(names: Sequence[str], categories: Sequence[str]) -> NDArray[np.int8]:
 def codes_given(values: NDArray[Any], token: str, first_row: int = 0) -> NDArray[Any]:
     """Codes of a column of names or of codes, -1 or NaN where not known.
 
-    first_row: how many rows of the table come before
+    values: (num_rows,); first_row: how many rows of the table come before
     Raises ValueError naming the row (the first is 1) of one that is neither.
     """
     if values.dtype.kind == "O" and all(v is None or type(v) in (int, float) for v in values):
@@ -314,7 +315,7 @@ def codes_of_names(names: Sequence[Any], token: str, first_row: int = 0) -> NDAr
 
 
 def numbers(values: NDArray[Any], name: str) -> NDArray[np.float64]:
-    """A column as numbers, NaN where blank or None.
+    """A column, (num_rows,), as numbers, NaN where blank or None.
 
     Raises ValueError naming the row (the first is 1) of what is not a number.
     """
@@ -339,7 +340,11 @@ def _stripped(value: Any) -> str:
 
 
 def check_codes(codes: NDArray[Any], token: str, first_row: int = 0) -> None:
-    """Raise ValueError naming the row (the first is 1) of a code that is no category's."""
+    """Raise ValueError naming the row (the first is 1) of a code that is no category's.
+
+    codes: of a categorical column, (num_rows,), from row ``first_row`` of the table on, from 0;
+        NO_CODE or NaN where there is none
+    """
     known = len(CATEGORICAL[token])
     wrong = (codes < NO_CODE) | (codes >= known) | ((codes != np.trunc(codes)) & (codes == codes))
     if np.any(wrong):

@@ -73,7 +73,7 @@ class Reweighter(nn.Module):
         )
 
     def forward(self, embeddings: Tensor, temperature: float) -> Tensor:
-        """Weights that sum to 1, (num_sources,)."""
+        """Weights that sum to 1, (num_sources,), of embeddings (num_sources, width)."""
         scores: Tensor = self.score(embeddings).squeeze(-1)
         return torch.softmax(scores / temperature, dim=0)
 
@@ -178,6 +178,7 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor) -> Tensor:
+        """Rows of all workers, (num_rows * world_size, width)."""
         ctx.num_rows = len(rows)
         parts = [torch.empty_like(rows) for _ in range(dist.get_world_size())]
         dist.all_gather(parts, rows.contiguous())

@@ -111,7 +111,10 @@ class Likelihood(nn.Module):
     def redshift_label(
         self, query_ids: Tensor, targets: Tensor, target_errors: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """1 + z and 1 sigma of dz / (1 + z) of redshifts, from their scaled values."""
+        """1 + z and 1 sigma of dz / (1 + z) of redshifts, from their scaled values.
+
+        query_ids, targets, target_errors: (num_sources, num_queries), as both that it returns
+        """
         stretch = self.stretch(query_ids, targets)
         return stretch, self.stretch.slope(query_ids) * target_errors / stretch
 

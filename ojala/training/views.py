@@ -89,7 +89,10 @@ def draw_views(
 
 
 def targets(config: ViewsConfig, views: Views, present: Tensor, race: Tensor) -> Tensor:
-    """Tokens asked for: the labels that there are, and bands that win the race."""
+    """Tokens asked for: the labels that there are, and bands that win the race.
+
+    present: what was observed; race: random numbers; each (num_sources, 76), as what it returns
+    """
     is_label = _is_label(present.device)
     labels = present & is_label & ~views.bands_alone.unsqueeze(1)
     bands = _first(race, present & ~is_label, config.num_bands)
@@ -99,9 +102,10 @@ def targets(config: ViewsConfig, views: Views, present: Tensor, race: Tensor) ->
 def shown(
     views: Views, available: Tensor, race: Tensor, keep: tuple[float, float], fewest: int
 ) -> Tensor:
-    """Tokens of the context.
+    """Tokens of the context, as a mask.
 
-    available: that may be shown; keep: least and largest share of a part; fewest: tokens of a part
+    available: that may be shown; race: random numbers; both (num_sources, 76)
+    keep: least and largest share of a part; fewest: tokens of a part
     """
     in_view = available & (_in_trays(views) | ~views.trays.unsqueeze(1))
     # A source whose trays are all missing is shown what it has.

@@ -70,7 +70,7 @@ class SpaceConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SearchConfig:
+class TuneConfig:
     """The section ``tune`` of a parameter file.
 
     num_trials: trainings that are begun

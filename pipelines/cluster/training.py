@@ -1,6 +1,6 @@
 """Ray Train: training on many workers, with checkpoints that outlive them.
 
-Only this file and search.py import ray.
+Only this file and tuning.py import ray.
 """
 
 from __future__ import annotations

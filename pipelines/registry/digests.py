@@ -16,8 +16,7 @@ from ruamel.yaml import YAML
 
 from pipelines import stage_code
 
-ROOT = Path(__file__).parents[2]
-WRITTEN = ("reports", "dvc.lock", "search/dvc.lock")
+WRITTEN = ("reports", "dvc.lock", "tune/dvc.lock")
 """What runs write among the files of git: it differs after any run, and enters none."""
 
 PICTURES = "ojala/figures/"
@@ -47,7 +46,7 @@ def inputs_digest(
     code = hashlib.sha256()
     for name in stage_code.behind(stage):
         if not name.startswith(PICTURES):
-            code.update(name.encode() + (ROOT / name).read_bytes())
+            code.update(name.encode() + (stage_code.CODE / name).read_bytes())
     content = {"data": dict(data), "parameters": dict(parameters), "code": code.hexdigest()}
     return parameters_digest(content)
 

@@ -14,11 +14,13 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from ojala.catalogue.provenance import of_catalogue, source_of_row
+from ojala.tables import project
 from pipelines import paths
 from pipelines.registry import digests, dvc_bytes, tracking, versions
 from pipelines.registry.versions import MODEL, Version
 
 SHOWN_FILES = 5
+CATALOGUES = (".fits", ".parquet")
 
 EXAMPLE = """\
 Print what a catalogue, a version or a run was made from, down to the md5 of every file, and the
@@ -65,17 +67,28 @@ class Recipe:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of ``ojala lineage``."""
     parser.description = EXAMPLE
-    parser.add_argument("what", help="a catalogue, MODEL@ALIAS, MODEL/VERSION, or the id of a run")
+    parser.add_argument(
+        "what",
+        type=_named,
+        help="a catalogue, MODEL@ALIAS, MODEL/VERSION, or the id of a run",
+    )
     parser.add_argument("--row", type=int, help="of the catalogue, from 1: its shard")
+    project.add_argument(parser)
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Print the chain and the commands."""
-    link, recipe = _of(arguments.what, arguments.row)
+    link, recipe = _of(str(arguments.what), arguments.row)
     print(link.text)
     print("\n".join(link.lines()))
     print("\nto bring it back:")
     print("\n".join(f"    {line}" for line in commands(recipe)))
+
+
+def _named(what: str) -> Path | str:
+    """A path if it is, or is to be, a file's, so that it is of where the user stands."""
+    path = Path(what)
+    return path if path.is_file() or path.suffix in CATALOGUES else what
 
 
 def _of(what: str, row: int | None) -> tuple[Link, Recipe]:
@@ -85,7 +98,7 @@ def _of(what: str, row: int | None) -> tuple[Link, Recipe]:
         return of_vac(Path(what), row) if is_vac else of_answers(Path(what), row)
     if row is not None:
         raise ValueError(f"{what}: only a catalogue has rows, and there is no such file")
-    if Path(what).suffix in (".fits", ".parquet"):
+    if Path(what).suffix in CATALOGUES:
         raise ValueError(f"{what}: no such file")
     if re.fullmatch(r"[0-9a-f]{32}", what):
         return of_run(what)

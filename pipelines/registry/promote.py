@@ -12,6 +12,7 @@ from ojala.gate import gate, page
 from ojala.gate.config import PromoteConfig
 from ojala.gate.gate import Row, Shown
 from ojala.gate.inspection import inspected
+from ojala.tables import project
 from ojala.tables.shards import columns_of, read_table
 from ojala.tables.writing import written_whole
 from pipelines import params, paths
@@ -67,6 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--force", action="store_true", help="promote what the gate refuses")
     parser.add_argument("--reason", default="", help="why; --force needs one")
+    project.add_argument(parser)
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -17,8 +17,8 @@ from ojala.gate import golden
 from ojala.vocabulary.quantities import queries as all_queries
 from pipelines.registry.tracking import client, experiment, is_known, log_files
 from pipelines.registry.versions import CANDIDATE, MODEL, Version, head_model, registered, tag
+from pipelines.stage_code import CODE
 
-ROOT = Path(__file__).parents[2]
 PINNED = ("astropy", "numpy", "pandas", "pyarrow", "safetensors", "torch", "tqdm")
 """Packages that a registered version needs, beside mlflow."""
 
@@ -78,7 +78,7 @@ def _log_version(
             name=MODEL,
             python_model=str(Path(__file__).with_name("pyfunc_model.py")),
             artifacts={"bundle": str(bundle), "golden": str(examples / golden.GOLDEN)},
-            code_paths=[str(ROOT / "ojala")],
+            code_paths=[str(CODE / "ojala")],
             signature=_signature(example, answer),
             input_example=example,
             pip_requirements=[f"{name}=={_release(name)}" for name in ("mlflow", *PINNED)],

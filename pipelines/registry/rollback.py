@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from ojala.tables import project
 from pipelines.registry import aliases, head_states, versions
 from pipelines.registry.versions import CHAMPION, PREVIOUS, Version
 
@@ -20,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of ``ojala rollback``."""
     parser.description = EXAMPLE
     parser.add_argument("--reason", default="", help="why; kept as a note at the version")
+    project.add_argument(parser)
 
 
 def main(arguments: argparse.Namespace) -> None:

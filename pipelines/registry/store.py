@@ -18,9 +18,9 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from ojala.tables import project
 from ojala.tables.faults import sentence
 
-ROOT = Path(__file__).parents[2]
 EXPERIMENT = "ojala"
 ARTIFACTS = "mlartifacts"
 
@@ -47,8 +47,8 @@ OWN_FOLDERS = (ARTIFACTS, "mlruns")
 
 
 def uri() -> str:
-    """The tracking server of MLFLOW_TRACKING_URI, or a database at the root of the project."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{ROOT / 'mlflow.db'}"
+    """The tracking server of MLFLOW_TRACKING_URI, or the database of the project."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{project.find() / 'mlflow.db'}"
 
 
 def database(address: str) -> Path | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from pipelines.cluster.search import Trial
+from pipelines.cluster.tuning import Trial
 from pipelines.registry import tracking
 
 PARENT = "mlflow.parentRunId"
@@ -98,7 +98,7 @@ class TrialRuns:
 
 
 @contextmanager
-def search_run(
+def tune_run(
     name: str, parameters: Mapping[str, Any], data: Mapping[str, str], *, goes_on: bool
 ) -> Iterator[TrialRuns]:
     """The run of a search and of its trials; where it goes on, the run that it began with.

@@ -54,6 +54,7 @@ def read_columns(
 
     Whole numbers are of the machine's byte order and signed; they become real ones where some
     are undefined (TNULL), which are then NaN.
+    rows: their numbers, (num_rows,), a mask of all, or a slice; every row by default
 
     Raises ValueError naming the file, the HDU and the column that is missing, or there twice, or
     that holds text or arrays in place of numbers, or ids that are not whole numbers of 64 bits.

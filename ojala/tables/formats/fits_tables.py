@@ -206,6 +206,7 @@ def _column(field: pa.Field, array: pa.Array) -> fits.Column:
 def unused(values: NDArray[Any], hidden: NDArray[np.bool_]) -> int:
     """A whole number that stands for null: the least of the type, or the next that is not used.
 
+    values: whole numbers, (num_rows,); hidden: which of them are null, of the same shape
     Raises ValueError where every number of the type is used.
     """
     bounds = np.iinfo(values.dtype)

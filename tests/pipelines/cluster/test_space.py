@@ -13,7 +13,7 @@ from ojala.training.batch import MaskingConfig
 from ojala.training.config import TrainConfig
 from pipelines import params, paths
 from pipelines.cluster import space
-from pipelines.cluster.search import Trial
+from pipelines.cluster.tuning import Trial
 from pipelines.tune import chosen
 
 ROOT = Path(__file__).parents[3]
@@ -85,7 +85,7 @@ def test_a_range_rises_and_has_a_logarithm(limits):
 @pytest.mark.parametrize("name", ["params.yaml", "params.production.yaml"])
 def test_the_spaces_of_the_project_hold_its_own_settings(name):
     base = params.section("train", TrainConfig, ROOT / name)
-    ranges = params.section("tune", space.SearchConfig, ROOT / name).space.ranges()
+    ranges = params.section("tune", space.TuneConfig, ROOT / name).space.ranges()
     space.check(base, ranges)
     assert space.holds(ranges, space.standing(base, ranges))
 
@@ -111,11 +111,12 @@ def test_the_best_is_among_those_that_trained_longest():
 
 
 def test_the_test_sets_are_no_input_of_a_search():
-    stage = YAML(typ="safe").load(ROOT / "search/dvc.yaml")["stages"]["tune"]
+    stage = YAML(typ="safe").load(ROOT / "tune/dvc.yaml")["stages"]["tune"]
     read = [dep for dep in stage["deps"] if dep.startswith("data/")]
     validation = [str(path) for path in paths.VALIDATION.values()]
     assert sorted(read) == sorted([*validation, "data/jpas", "data/weights"])
-    for name in ("tune", "judge", "search", "trials", "space", "learning", "paths"):
+    cluster = [f"cluster/{name}" for name in ("judge", "tuning", "space", "learning")]
+    for name in ("tune", "paths", "registry/trials", *cluster):
         text = (ROOT / f"pipelines/{name}.py").read_text()
         assert "test_real" not in text and "test_synth" not in text, name
 
@@ -124,9 +125,9 @@ def test_the_test_sets_are_no_input_of_a_search():
 def test_a_search_is_upstream_of_the_training_that_takes_its_result_and_of_no_other(
     source, tmp_path
 ):
-    for folder in ("search", ".dvc"):
+    for folder in ("tune", ".dvc"):
         (tmp_path / folder).mkdir()
-    for file in ("dvc.yaml", "search/dvc.yaml", ".dvc/config", ".dvcignore"):
+    for file in ("dvc.yaml", "tune/dvc.yaml", ".dvc/config", ".dvcignore"):
         shutil.copy(ROOT / file, tmp_path / file)
     (tmp_path / ".dvc/config.local").write_text("[core]\n    no_scm = true\n")
     yaml = YAML()
@@ -136,5 +137,5 @@ def test_a_search_is_upstream_of_the_training_that_takes_its_result_and_of_no_ot
     command = [sys.executable, "-m", "dvc", "dag", "--dot", "train"]
     said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert '"weights" -> "train"' in said.stdout, said.stderr
-    assert ('"search/dvc.yaml:tune" -> "train"' in said.stdout) == (source != "params.yaml")
+    assert ('"tune/dvc.yaml:tune" -> "train"' in said.stdout) == (source != "params.yaml")
     assert ("tune" in said.stdout) == (source != "params.yaml")

@@ -98,8 +98,8 @@ def test_a_cut_off_training_goes_on_unless_code_behind_it_changes(
     before = digests.inputs_digest({}, {}, stage)
     for name in stage_code.behind(stage):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(stage_code.ROOT / name, tmp_path / name)
-    monkeypatch.setattr(digests, "ROOT", tmp_path)
+        shutil.copy(stage_code.CODE / name, tmp_path / name)
+    monkeypatch.setattr(stage_code, "CODE", tmp_path)
     assert digests.inputs_digest({}, {}, stage) == before
     (tmp_path / edited).parent.mkdir(parents=True, exist_ok=True)
     with (tmp_path / edited).open("a") as file:
@@ -110,8 +110,8 @@ def test_a_cut_off_training_goes_on_unless_code_behind_it_changes(
 def test_only_what_a_run_does_not_write_itself_makes_a_commit_dirty(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("OJALA_GIT_COMMIT", raising=False)
-    written = ["reports/vac.json", "dvc.lock", "search/dvc.lock"]
-    others = ["ojala/training/fit.py", "params.yaml", "dvc.yaml", "search/dvc.yaml"]
+    written = ["reports/vac.json", "dvc.lock", "tune/dvc.lock"]
+    others = ["ojala/training/fit.py", "params.yaml", "dvc.yaml", "tune/dvc.yaml"]
     for name in written + others:
         Path(name).parent.mkdir(exist_ok=True)
         Path(name).write_text("before")
@@ -120,7 +120,7 @@ def test_only_what_a_run_does_not_write_itself_makes_a_commit_dirty(tmp_path, mo
         subprocess.run(["git", *words], check=True)
     Path("reports/vac.json").unlink()
     Path("dvc.lock").write_text("after")
-    Path("search/dvc.lock").write_text("after")
+    Path("tune/dvc.lock").write_text("after")
     assert len(digests.git_commit()) == 40
     for name in others:
         Path(name).write_text("after")

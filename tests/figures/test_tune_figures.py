@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from drawn import words
 
-from ojala.figures.search import Tried, parallel, pareto, pareto_front
+from ojala.figures.tune import Tried, parallel, pareto, pareto_front
 
 SPANS = {"learning_rate": (1e-4, 1e-2, True), "masking.num_targets": (5.0, 20.0, False)}
 

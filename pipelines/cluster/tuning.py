@@ -2,7 +2,7 @@
 
 A trial is a training on one worker, with all the cores or the GPU that it is given: on a machine of
 many GPUs a search is done sooner by as many trials than by trials of as many GPUs. Optuna's TPE
-proposes points, ASHA stops what falls behind. Only this file and cluster.py import ray.
+proposes points, ASHA stops what falls behind. Only this file and training.py import ray.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ray import tune
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.optuna import OptunaSearch
 
-from pipelines.cluster.space import Point, Range, SearchConfig, rounded
+from pipelines.cluster.space import Point, Range, TuneConfig, rounded
 from pipelines.cluster.training import ClusterConfig, Loop, connected, filesystem_of, storage_of
 
 OBJECTIVE = "objective"
@@ -55,10 +55,10 @@ class Trial:
     reason: str = ""
 
 
-def search(
+def trials(
     loop: Loop,
     settings: Callable[[Point], Mapping[str, Any]],
-    config: SearchConfig,
+    config: TuneConfig,
     machines: ClusterConfig,
     *,
     first: Point | None,
@@ -226,7 +226,7 @@ def _share(machines: ClusterConfig) -> dict[str, float]:
 
 def _tuner(
     trainable: Callable[[dict[str, Any]], None],
-    config: SearchConfig,
+    config: TuneConfig,
     machines: ClusterConfig,
     first: Point | None,
     whole: frozenset[str],
