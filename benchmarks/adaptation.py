@@ -32,7 +32,8 @@ from ojala.model.network import Ojala
 from ojala.model.predictor import Predictor
 from ojala.model.presets import preset
 from ojala.tables.shards import columns_of, read_table
-from ojala.training.fit import TrainConfig, fit
+from ojala.training.config import TrainConfig
+from ojala.training.fit import fit
 from ojala.training.resident import measured_scaling, resident
 from pipelines import params, paths
 

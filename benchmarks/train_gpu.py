@@ -23,7 +23,8 @@ from ojala.model.network import Ojala
 from ojala.model.presets import preset
 from ojala.training.adaptation import AdaptationConfig
 from ojala.training.batch import MaskingConfig, draw_batch, draw_context, token_weights
-from ojala.training.fit import TrainConfig, fit
+from ojala.training.config import TrainConfig
+from ojala.training.fit import fit
 from ojala.training.loss import Objective
 
 

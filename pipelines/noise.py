@@ -9,7 +9,7 @@ from pathlib import Path
 from ojala.model.bundle import Bundle
 from ojala.model.predictor import Predictor
 from ojala.tables.shards import PERTURBED, Columns
-from ojala.training.fit import TrainConfig
+from ojala.training.config import TrainConfig
 from ojala.training_set.noise import DonorConfig, Floats, noisy_table
 from pipelines import params, paths, stage
 from pipelines.cluster import learning, training

@@ -31,7 +31,7 @@ SECTIONS = {
     "crossmatch": "ojala.training_set.crossmatch:CrossmatchConfig",
     "noise": "pipelines.noise:NoiseConfig",
     "weights": "ojala.training_set.sampling:WeightsConfig",
-    "train": "ojala.training.fit:TrainConfig",
+    "train": "ojala.training.config:TrainConfig",
     "settings": "pipelines.params:SettingsConfig",
     "tune": "pipelines.cluster.space:SearchConfig",
     "evaluate": "ojala.evaluation.config:EvaluateConfig",

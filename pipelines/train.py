@@ -11,7 +11,7 @@ from typing import Any
 from ojala import __version__
 from ojala.model import bundle
 from ojala.tables.writing import written_whole
-from ojala.training.fit import TrainConfig
+from ojala.training.config import TrainConfig
 from pipelines import params, paths, stage
 from pipelines.cluster import learning, training
 from pipelines.registry import digests, tracking

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from ojala.figures.search import Tried, parallel, pareto
 from ojala.figures.style import save
 from ojala.tables.writing import written_whole
-from ojala.training.fit import TrainConfig
+from ojala.training.config import TrainConfig
 from pipelines import params, paths, stage
 from pipelines.cluster import learning, search, space
 from pipelines.cluster.judge import Judge

@@ -34,7 +34,8 @@ from ojala.model.predictor import Predictor
 from ojala.model.presets import preset
 from ojala.tables.shards import Columns, as_table, mocks_schema, read_table
 from ojala.tables.writing import written_whole
-from ojala.training.fit import TrainConfig, fit
+from ojala.training.config import TrainConfig
+from ojala.training.fit import fit
 from ojala.training.resident import measured_scaling, resident
 from pipelines import params
 from pipelines.stage import with_nulls

@@ -10,6 +10,7 @@ from ojala.heads import head
 from ojala.model import bundle
 from ojala.model.predictor import Predictor
 from ojala.tables.files import table_format, write_table_file
+from ojala.tables.writing import check_place
 
 EXAMPLE = """\
 Class, redshift and physical quantities of the sources of a catalogue.
@@ -50,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> None:
     """Run ``ojala predict``."""
     table_format(arguments.out)
+    check_place(arguments.out)
     opened = bundle.load(arguments.bundle)
     heads = head.load_all(arguments.heads, opened.digest) if arguments.heads else []
     if arguments.heads and not heads:

@@ -10,6 +10,23 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
+def check_place(path: Path) -> None:
+    """Raise OSError naming ``path`` where no file can be written: before the work, not after."""
+    there = next(place for place in (path, *path.absolute().parents) if place.exists())
+    if there == path:
+        number = errno.EISDIR if path.is_dir() else 0
+    else:
+        number = 0 if there.is_dir() else errno.ENOTDIR
+    if not number and not os.access(there, os.W_OK):
+        number = errno.EACCES
+    if number:
+        raise _refusal(path, os.strerror(number))
+
+
+def _refusal(path: Path, reason: str) -> OSError:
+    return OSError(f"{path}: cannot be written ({reason})")
+
+
 @contextmanager
 def written_whole(path: str | Path) -> Iterator[Path]:
     """Give a temporary name beside ``path``; rename it to ``path`` when the block ends well.
@@ -33,7 +50,7 @@ def written_whole(path: str | Path) -> Iterator[Path]:
         # Where a directory should be made, a file stands in its way.
         number = errno.ENOTDIR if isinstance(error, FileExistsError) else error.errno
         reason = os.strerror(number) if number else "the place is not writable"
-        raise OSError(f"{path}: cannot be written ({reason})") from error
+        raise _refusal(path, reason) from error
     finally:
         if partial.is_dir():
             shutil.rmtree(partial)

@@ -10,12 +10,10 @@ of an epoch goes on exactly as it would have.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal
 
 import numpy as np
 import torch
@@ -27,93 +25,22 @@ from tqdm import tqdm
 from ojala.model.context import Context
 from ojala.model.device import known_precision
 from ojala.model.network import Ojala
-from ojala.model.presets import preset
-from ojala.training.adaptation import AdaptationConfig
 from ojala.training.batch import (
     Batch,
-    MaskingConfig,
     context_size,
     draw_batch,
     draw_context,
     token_weights,
 )
 from ojala.training.checkpoint import TrainState, captured
+from ojala.training.config import TrainConfig
 from ojala.training.loss import Objective
 from ojala.training.optimizers import optimizers
-from ojala.training.redshift_loss import SMOOTHING
 from ojala.training.resident import ResidentTable
 from ojala.training.validation import calibrate, validate
 
 CHECK_EVERY = 50
 """Steps between checks for NaN: each makes the host wait for the device."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainConfig:
-    """The section ``train`` of a parameter file; defaults are the paper's.
-
-    preset: layout of the model, "released", "paper", "demo" or "wide"
-    num_epochs, steps_per_epoch: an epoch is a number of steps; after each comes a validation
-    batch_size, jpas_batch_size: sources of a step over all workers, mocks and J-PAS
-    optimizer: "adamw", or "muon": Muon for hidden matrices, AdamW for all else
-    learning_rate: falls to 0 on a cosine after a linear rise over warmup_steps
-    weight_decay: of matrices (biases, norms and widths of kernels are not decayed)
-    clip: largest norm of the gradient
-    precision: "float32", "bfloat16" (autocast; heads, losses and weights stay float32), or "auto",
-        the second where the device is fast at it
-    storage: type of the resident table; "float16" for tables of millions
-    val_rows: sources of the validation split that are validated on, at most
-    compile: torch.compile the step (its first steps take minutes)
-    ew_transform: "asinh", or "linear" as in the released model
-    sampling: within a class by the table's "weights" (the paper's), or "uniform"
-    redshift_smoothing: of redshift labels, in steps of ln(1 + z), where they are answered by steps
-    masking: context and targets; adaptation: null trains on mocks alone
-    """
-
-    preset: Literal["released", "paper", "demo", "wide"] = "released"
-    num_epochs: int = 1000
-    steps_per_epoch: int = 2000
-    batch_size: int = 10_000
-    jpas_batch_size: int = 2_000
-    optimizer: Literal["adamw", "muon"] = "adamw"
-    learning_rate: float = 1e-4
-    warmup_steps: int = 0
-    weight_decay: float = 0.01
-    clip: float = 5.0
-    precision: Literal["float32", "bfloat16", "auto"] = "bfloat16"
-    storage: Literal["float32", "float16"] = "float16"
-    val_rows: int = 20_000
-    compile: bool = False
-    ew_transform: Literal["asinh", "linear"] = "asinh"
-    seed: int = 0
-    sampling: Literal["weights", "uniform"] = "weights"
-    redshift_smoothing: float = SMOOTHING
-    masking: MaskingConfig = field(default_factory=MaskingConfig)
-    adaptation: AdaptationConfig | None = field(default_factory=AdaptationConfig)
-
-    def __post_init__(self) -> None:
-        preset(self.preset)
-        for name in ("num_epochs", "steps_per_epoch", "batch_size", "jpas_batch_size", "val_rows"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"train.{name} is {getattr(self, name)}, expected 1 or more")
-        for name in ("learning_rate", "clip", "redshift_smoothing"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"train.{name} is {getattr(self, name)}, expected > 0")
-        for name in ("warmup_steps", "weight_decay", "seed"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"train.{name} is {getattr(self, name)}, expected 0 or more")
-
-    @property
-    def num_steps(self) -> int:
-        """Steps of the whole training."""
-        return self.num_epochs * self.steps_per_epoch
-
-    def learning_rate_at(self, step: int) -> float:
-        """Learning rate of a step: linear rise, then cosine to 0."""
-        if step < self.warmup_steps:
-            return self.learning_rate * (step + 1) / self.warmup_steps
-        progress = (step - self.warmup_steps) / max(self.num_steps - self.warmup_steps, 1)
-        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from torch.optim import AdamW, Optimizer
 from ojala.training.muon import Muon
 
 if TYPE_CHECKING:
-    from ojala.training.fit import TrainConfig
+    from ojala.training.config import TrainConfig
 
 HIDDEN = ("model.encoder.", "model.decoder.", "model.heads.hidden.")
 """Where the matrices stand that lead from one hidden layer to another."""

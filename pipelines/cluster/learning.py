@@ -21,7 +21,8 @@ from ojala.model.presets import preset
 from ojala.model.scaling import Scaling
 from ojala.tables.shards import CATEGORICAL, read_table
 from ojala.training.checkpoint import TrainState
-from ojala.training.fit import Epoch, TrainConfig, fit
+from ojala.training.config import TrainConfig
+from ojala.training.fit import Epoch, fit
 from ojala.training.resident import ResidentTable, measured_scaling, resident
 from ojala.vocabulary.quantities import NO_CODE, observations
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ojala.evaluation.objective import ObjectiveConfig
-from ojala.training.fit import TrainConfig
+from ojala.training.config import TrainConfig
 
 Point = Mapping[str, Any]
 """Values by the parameter's place in the section, "masking.num_targets" say."""

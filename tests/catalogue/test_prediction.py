@@ -19,6 +19,7 @@ from ojala.model import bundle
 from ojala.model.network import Ojala
 from ojala.model.predictor import Predictor
 from ojala.model.presets import preset
+from ojala.model.redshift_columns import SUFFIXES
 from ojala.tables.columns import meaning
 from ojala.tables.shards import columns_of
 from ojala.training.resident import measured_scaling
@@ -71,8 +72,7 @@ def test_chosen_queries_and_line_fluxes(model, sky, tmp_path):
     arguments = ["predict", str(path), "--bundle", str(model), "--out", str(out)]
     assert main([*arguments, "--queries", "Z_GAL,LOGM"]) == 0
     assert set(read_catalogue(out).column_names) - set(with_scale.colnames) == {
-        "Z_GAL",
-        "Z_GAL_ERR",
+        *(f"Z_GAL{suffix}" for suffix in SUFFIXES),
         "LOGM",
         "LOGM_ERR",
         "REASON",
@@ -207,7 +207,7 @@ def test_heads_answer_beside_the_model(sky, tmp_path, capsys):
     asked = [path, "--bundle", base, "--heads", tmp_path / "heads", "--out", out]
     assert main(["predict", *map(str, asked), "--queries", "bh-mass,Z_QSO"]) == 0
     answers = read_catalogue(out)
-    new = {"LOGMASS", "LOGMASS_ERR", "Z_QSO", "Z_QSO_ERR", "REASON"}
+    new = {"LOGMASS", "LOGMASS_ERR", *(f"Z_QSO{suffix}" for suffix in SUFFIXES), "REASON"}
     assert set(answers.column_names) - set(NAMES) == new
     assert "3 of 54 narrow bands, 2 of 6 broad bands used" in capsys.readouterr().err
     assert unit_of(answers, "LOGMASS") == "dex(solMass)"

@@ -12,7 +12,7 @@ from desi_survey import real_directory, write_pair
 
 from ojala import __version__, cli
 from ojala.cli import OWN, commands, main, summary
-from ojala.sky import survey
+from ojala.commands import simulate
 from ojala.sky.sky_config import SkyConfig
 
 
@@ -57,7 +57,7 @@ def test_every_command_explains_itself(command, capsys):
 
 def test_every_number_of_the_sky_is_an_option_of_its_command():
     numbers = {field.name for field in fields(SkyConfig) if not field.name.endswith("_mix")}
-    assert set(survey.OPTIONS) == numbers
+    assert set(simulate.OPTIONS) == numbers
 
 
 def test_the_help_of_mocks_has_an_example(capsys):

@@ -13,7 +13,8 @@ from ojala.model.device import default_device, rows_per_batch
 from ojala.model.predictor import Predictor
 from ojala.training.adaptation import AdaptationConfig
 from ojala.training.batch import MaskingConfig, draw_batch, draw_context, token_weights
-from ojala.training.fit import TrainConfig, fit
+from ojala.training.config import TrainConfig
+from ojala.training.fit import fit
 from ojala.training.loss import Objective
 from ojala.training.resident import measured_scaling, resident
 

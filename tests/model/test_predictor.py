@@ -14,7 +14,8 @@ from ojala.physics.jpas_filters import ARCHIVE_I_WAVE, flux_of_mag, mag_of_flux
 from ojala.physics.photometry import Photometry
 from ojala.tables.shards import columns_of
 from ojala.training.batch import MaskingConfig
-from ojala.training.fit import TrainConfig, fit
+from ojala.training.config import TrainConfig
+from ojala.training.fit import fit
 from ojala.training.resident import measured_scaling, resident
 from ojala.vocabulary.band_columns import NARROW
 from ojala.vocabulary.bands import narrow_bands

@@ -63,7 +63,8 @@ COMMAND = SimpleNamespace(add_arguments=lambda parser: None, main=faulty)
 def faulty_command(monkeypatch):
     monkeypatch.delenv("OJALA_TRACEBACK", raising=False)
     monkeypatch.setitem(sys.modules, "faulty_command", COMMAND)
-    monkeypatch.setitem(cli.COMMANDS, "faulty", ("faulty_command", "a command with a defect"))
+    monkeypatch.setattr(cli, "commands", lambda: {"faulty": "faulty_command"})
+    monkeypatch.setattr(cli, "summary", lambda module: "a command with a defect")
     return ["faulty"]
 
 
@@ -103,7 +104,8 @@ def many(arguments=None):
         print("line", number)
 
 sys.modules["many"] = SimpleNamespace(add_arguments=lambda parser: None, main=many)
-cli.COMMANDS["many"] = ("many", "many lines")
+cli.commands = lambda: {{"many": "many"}}
+cli.summary = lambda module: "many lines"
 """
 ENDS = {"command": "sys.exit(cli.main(['many']))", "stage": "stage.run(many)"}
 
@@ -130,6 +132,7 @@ def test_another_pipe_that_broke_is_an_error(monkeypatch, capsys):
 
     monkeypatch.delenv("OJALA_TRACEBACK", raising=False)
     monkeypatch.setitem(sys.modules, "breaks", SimpleNamespace(add_arguments=id, main=breaks))
-    monkeypatch.setitem(cli.COMMANDS, "breaks", ("breaks", "a command"))
+    monkeypatch.setattr(cli, "commands", lambda: {"breaks": "breaks"})
+    monkeypatch.setattr(cli, "summary", lambda module: "a command")
     assert cli.main(["breaks"]) == 1
     assert "Broken pipe" in capsys.readouterr().err

@@ -22,7 +22,8 @@ from ojala.training import batch, fresh_noise, views
 from ojala.training.adaptation import AdaptationConfig
 from ojala.training.batch import MaskingConfig
 from ojala.training.checkpoint import TrainState
-from ojala.training.fit import DivergedError, TrainConfig, _step, fit
+from ojala.training.config import TrainConfig
+from ojala.training.fit import DivergedError, _step, fit
 from ojala.training.loss import Objective
 from ojala.training.optimizers import optimizers
 from ojala.training.resident import measured_scaling, resident

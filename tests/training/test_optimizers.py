@@ -8,7 +8,7 @@ from toy_sky import toy_table
 
 from ojala.model.network import Ojala
 from ojala.model.presets import preset
-from ojala.training.fit import TrainConfig
+from ojala.training.config import TrainConfig
 from ojala.training.loss import Objective
 from ojala.training.muon import Muon
 from ojala.training.optimizers import optimizers

@@ -7,7 +7,7 @@ win over one that can (desi_repeats).
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +32,7 @@ class Sorted:
 def sort_out(files: Sequence[Pair]) -> Sorted:
     """Look into every file.
 
-    Raises ValueError, of the first file, where no coadd can be read.
+    Raises ValueError, of the first file, where no coadd or no redshift file can be read.
     """
     good, faults = list[Pair](), dict[Path, str]()
     for pair in tqdm(
@@ -48,7 +48,18 @@ def sort_out(files: Sequence[Pair]) -> Sorted:
         path = files[0].coadd
         others = f"; neither can the other {len(files) - 1} coadds" if len(files) > 1 else ""
         raise ValueError(f"{path}: {faults[path]}{others}")
+    _check_redshifts(files, faults)
     return Sorted(tuple(good), faults)
+
+
+def _check_redshifts(files: Sequence[Pair], faults: Mapping[Path, str]) -> None:
+    """Raise ValueError, of the first file, where there are redshift files and none can be read."""
+    redshifts = [path for pair in files for path in pair.redrock]
+    if redshifts and all(path in faults for path in redshifts):
+        path = redshifts[0]
+        many = len(redshifts) - 1
+        others = f"; neither can the other {many} redshift files" if many else ""
+        raise ValueError(f"{path}: {faults[path]}{others}")
 
 
 def reason_of(error: ValueError, path: Path) -> str:

@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from toy_sky import toy_table
 
 from ojala.tables.shards import as_table, columns_of, matched_schema
-from ojala.training.fit import TrainConfig
+from ojala.training.config import TrainConfig
 from pipelines import params
 from pipelines.registry import tracking
 

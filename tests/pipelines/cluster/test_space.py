@@ -10,7 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from ojala.training.batch import MaskingConfig
-from ojala.training.fit import TrainConfig
+from ojala.training.config import TrainConfig
 from pipelines import params, paths
 from pipelines.cluster import space
 from pipelines.cluster.search import Trial

@@ -14,7 +14,7 @@ from torch import distributed
 from toy_sky import toy_table
 
 from ojala.training.checkpoint import TrainState
-from ojala.training.fit import TrainConfig
+from ojala.training.config import TrainConfig
 from pipelines.cluster import learning, training
 
 EPOCHS = 5
