@@ -8,10 +8,18 @@ import pytest
 from ojala.physics.jpas_filters import ARCHIVE_I_WAVE
 from ojala.surveys.release import is_photometry, mocks, photometry
 from ojala.tables.rejects import Rejects
-from ojala.tables.shards import CATEGORICAL, Columns, as_table, column, jpas_schema, mocks_schema
+from ojala.tables.shards import (
+    CATEGORICAL,
+    Columns,
+    as_table,
+    codes_given,
+    column,
+    jpas_schema,
+    mocks_schema,
+)
 from ojala.training_set.jpas_table import table
 from ojala.vocabulary.bands import broad_bands, narrow_bands
-from ojala.vocabulary.quantities import CLASSES, vocabulary
+from ojala.vocabulary.quantities import CLASSES, MORPHTYPES, vocabulary
 
 TOKENS = [band.token for band in narrow_bands()]
 BROAD = [band.token for band in broad_bands()]
@@ -212,3 +220,77 @@ def test_a_column_that_is_missing_is_named(tmp_path: Path, name: str):
     make_photometry().drop(columns=name).to_csv(tmp_path / "edr.csv", index=False)
     with pytest.raises(ValueError, match=f"edr.csv: column {name} is missing"):
         joined(photometry(tmp_path / "edr.csv"))
+
+
+@pytest.mark.parametrize("stored", ["HDF5", "CSV"])
+def test_types_of_older_releases_are_taken_as_the_predictor_takes_them(tmp_path: Path, stored: str):
+    names = ["PSF", "GPSF", "SIMP", "comp", "DUP", "", "ser ", "GGAL"]
+    right = [MORPHTYPES.index(name) for name in ("PSF", "PSF", "REX", "SER")]
+    right += [-1, -1, MORPHTYPES.index("SER"), MORPHTYPES.index("GGAL")]
+    catalogue = {"MORPHTYPE": np.array(names, dtype=object)}
+    assert codes_given(catalogue["MORPHTYPE"], "MORPHTYPE").tolist() == right
+    if stored == "HDF5":
+        frame = make_mocks(8).astype({"MORPHTYPE": object})
+        frame["MORPHTYPE"] = names
+        columns = joined(mocks(write(frame, tmp_path / "mocks.h5", "fixed"), Rejects()))
+    else:
+        frame = make_photometry(8)
+        frame["MORPHTYPE"] = names
+        frame.to_csv(tmp_path / "edr.csv", index=False)
+        columns = joined(photometry(tmp_path / "edr.csv", rows_per_block=3))
+    assert columns["MORPHTYPE"].tolist() == right
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("MORPHTYPE", "SPIRAL", "column MORPHTYPE, row 6: 'SPIRAL' is not one of DEV"),
+        ("TILE_ID", "", "column TILE_ID, row 6 is None, expected an integer"),
+        ("NUMBER", "7.5", "column NUMBER, row 6 is 7.5, expected an integer"),
+    ],
+)
+def test_a_cell_that_makes_no_sense_is_named_by_its_row(tmp_path: Path, column, value, said):
+    frame = make_photometry().astype({column: object})
+    frame.loc[5, column] = value
+    frame.to_csv(tmp_path / "edr.csv", index=False)
+    with pytest.raises(ValueError, match=rf"edr.csv: {said}"):
+        joined(photometry(tmp_path / "edr.csv", rows_per_block=4))
+
+
+def test_ids_of_the_release_are_exact(tmp_path: Path):
+    big = 39_627_652_591_521_181
+    frame = make_photometry()
+    frame["TILE_ID"] = big + np.arange(17)
+    frame.to_csv(tmp_path / "edr.csv", index=False)
+    assert joined(photometry(tmp_path / "edr.csv"))["tile_id"].tolist() == [
+        big + k for k in range(17)
+    ]
+    stored = make_mocks()
+    stored["TARGETID"] = big + np.arange(23)
+    write(stored, tmp_path / "mocks.h5", "fixed")
+    assert joined(mocks(tmp_path / "mocks.h5", Rejects()))["targetid"].tolist() == [
+        big + k for k in range(23)
+    ]
+    stored = stored.astype({"TARGETID": float})
+    write(stored, tmp_path / "mocks.h5", "fixed")
+    with pytest.raises(ValueError, match=r"mocks.h5: column TARGETID, row 1 is .* expected an int"):
+        joined(mocks(tmp_path / "mocks.h5", Rejects()))
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("suffix", ["csv", "csv.gz", "csv.bz2", "csv.xz"])
+def test_the_csv_may_be_written_otherwise(tmp_path: Path, delimiter: str, suffix: str):
+    frame, path = make_photometry(), tmp_path / f"edr.{suffix}"
+    frame.rename(columns=str.lower).to_csv(path, index=False, sep=delimiter, encoding="utf-8-sig")
+    assert is_photometry(path)
+    columns = joined(photometry(path, rows_per_block=5))
+    assert columns["number"].tolist() == list(range(17))
+    assert np.allclose(columns["MAG_W1"], frame["MAG_W1"], rtol=1e-6)
+
+
+def test_a_column_that_is_there_twice_is_refused(tmp_path: Path):
+    text = make_photometry().to_csv(index=False)
+    text = text.replace("MAG_ISO", "MAG_W1", 1)
+    (tmp_path / "edr.csv").write_text(text)
+    with pytest.raises(ValueError, match=r"edr.csv: .*column 'MAG_W1' is there twice"):
+        list(table(tmp_path / "edr.csv", None, Rejects()))
