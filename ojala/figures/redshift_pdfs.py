@@ -31,10 +31,12 @@ def examples(redshifts: Mapping[str, RedshiftPdf], truth: Columns, faint_limit: 
     """
     figure = Figure(figsize=(12, 10.5), layout="constrained")
     axes = figure.subplots(2 * len(REDSHIFT_TOKENS), NUM_COLUMNS)
+    counts = []
     for number, (name, token) in enumerate(REDSHIFT_TOKENS.items()):
         pdf = redshifts[token]
         candidates = is_class(truth, name) & pdf.known & np.isfinite(truth["z"])
         candidates &= brighter_than(truth, faint_limit)
+        counts.append(f"{CLASS_NAMES[name]}, n = {candidates.sum():,}")
         chosen = (_as_they_come(candidates, truth), _two_modes(candidates, pdf))
         for row, (kind, rows) in enumerate(zip(("as it came", "two modes"), chosen, strict=True)):
             for column, axis in enumerate(axes[2 * number + row]):
@@ -46,7 +48,7 @@ def examples(redshifts: Mapping[str, RedshiftPdf], truth: Columns, faint_limit: 
                     axis.set(xticks=[], yticks=[])
                 axis.set(xlabel="Redshift", ylabel="p(z)")
     figure.suptitle(
-        f"Sources of Test-Real with i < {faint_limit:g}. As it came: at random, one of each "
+        f"Sources of Test-Real with i < {faint_limit:g} ({'; '.join(counts)}). As it came: at random, one of each "
         "quarter in magnitude. Two modes: the largest second ones. Modes with their probability",
         fontsize=10,
     )

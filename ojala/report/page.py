@@ -78,7 +78,10 @@ def digits(value: float, number: int = 3, sign: str = "") -> str:
 def _pieces() -> Any:
     """The macros of the template, by name."""
     pages = Environment(
-        loader=PackageLoader("ojala", "data"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("ojala.vocabulary", "data"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     pages.filters["cell"] = cell
     return pages.get_template("report_page.html").module

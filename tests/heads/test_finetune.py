@@ -74,6 +74,7 @@ def test_a_head_is_made_listed_asked_and_catalogued(project, capsys):
 
     table = toy_photometry("again.parquet", 400).slice(0, 20)
     answer = Predictor(opened, heads=[trained]).predict(table, ["bh-mass"])
+    assert not any(answer.pop("REASON"))
     write_vac("vac", answer, {"heads": f"bh-mass:{trained.digest[:12]}"}, [trained.column])
     written = Table.read("vac/ojala_vac.fits", hdu=1)
     assert np.array_equal(written["LOGMASS"], answer["LOGMASS"])
