@@ -48,8 +48,9 @@ def examples(redshifts: Mapping[str, RedshiftPdf], truth: Columns, faint_limit: 
                     axis.set(xticks=[], yticks=[])
                 axis.set(xlabel="Redshift", ylabel="p(z)")
     figure.suptitle(
-        f"Sources of Test-Real with i < {faint_limit:g} ({'; '.join(counts)}). As it came: at random, one of each "
-        "quarter in magnitude. Two modes: the largest second ones. Modes with their probability",
+        f"Sources of Test-Real with i < {faint_limit:g} ({'; '.join(counts)}). As it came: "
+        "at random, one of each quarter in magnitude.\nTwo modes: the largest second ones. "
+        "Modes with their probability",
         fontsize=10,
     )
     figure.legend(handles=_keys(), loc="outside lower center", ncols=5, frameon=False, fontsize=9)

@@ -191,7 +191,9 @@ def test_options_without_sense_are_one_sentence(
 def test_text_that_is_called_fits_is_told(tmp_path: Path):
     text = tmp_path / "dual.fits"
     text.write_text("tile_id,number\n1,2\n")
-    with pytest.raises(ValueError, match=r"dual.fits: not a FITS file"):
+    with pytest.raises(
+        ValueError, match=r"dual.fits: not a readable table .it does not begin as a table of FITS"
+    ):
         run(str(text), "--out", str(tmp_path / "table.parquet"))
 
 

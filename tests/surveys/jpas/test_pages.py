@@ -13,7 +13,7 @@ from astropy.table import Table
 from local_archive import serving
 from tap_archive import NAME, PASSWORD, TapArchive
 
-from ojala.surveys.jpas import pages as jpas_pages
+from ojala.commands import fetch_jpas
 from ojala.surveys.jpas import tap
 from ojala.surveys.jpas.dual_mode import FILTERS, read_dual, write_dual
 from ojala.surveys.jpas.pages import Page, fetch, pages_of
@@ -172,10 +172,10 @@ def test_the_command_fetches(
     monkeypatch.setenv(LOGIN_NAME, NAME)
     monkeypatch.setenv(LOGIN_PASSWORD, PASSWORD)
     parser = argparse.ArgumentParser()
-    jpas_pages.add_arguments(parser)
+    fetch_jpas.add_arguments(parser)
     words = ["--out", str(tmp_path / "pages"), "--url", f"{archive.url}/tap"]
     words += ["--login-url", f"{archive.url}/login", "--mode", "sync"]
-    jpas_pages.main(parser.parse_args(words))
+    fetch_jpas.main(parser.parse_args(words))
     assert "15 sources" in capsys.readouterr().out
     kept = "".join(path.read_text() for path in tmp_path.glob("pages/*.json"))
     assert PASSWORD not in kept
@@ -184,12 +184,12 @@ def test_the_command_fetches(
 
 def test_an_archive_that_is_not_there_is_told_at_once(tmp_path: Path):
     parser = argparse.ArgumentParser()
-    jpas_pages.add_arguments(parser)
+    fetch_jpas.add_arguments(parser)
     nowhere = "http://127.0.0.1:1/tap"
     words = ["--out", str(tmp_path / "pages"), "--no-login", "--url", nowhere]
     begun = time.monotonic()
     with pytest.raises(ValueError, match=rf"^{nowhere}: cannot be reached, check the address"):
-        jpas_pages.main(parser.parse_args(words))
+        fetch_jpas.main(parser.parse_args(words))
     assert time.monotonic() - begun < 10
     assert not list(tmp_path.iterdir())
 
