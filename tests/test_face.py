@@ -50,5 +50,5 @@ def test_to_import_ojala_brings_in_nothing_else():
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_examples_open_a_model_by_the_face_alone(page):
-    inner = r"^\s*(from ojala\.(predict|bundle) import|from ojala import .*\bbundle\b).*"
+    inner = r"^\s*(from ojala\.model\.(predictor|bundle) import|from ojala import .*\bbundle\b).*"
     assert not re.findall(inner, page.read_text(), re.MULTILINE)

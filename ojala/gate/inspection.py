@@ -71,9 +71,12 @@ def inspected(
         return read(Path(out))
 
 
-_CHILD = (
-    "import sys; sys.path.insert(0, sys.argv.pop(1)); from ojala import inspection as i; i.main()"
-)
+_CHILD = """\
+import sys
+sys.path.insert(0, sys.argv.pop(1))
+from ojala.gate import inspection
+inspection.main()
+"""
 
 
 def _last_words(done: subprocess.CompletedProcess[str]) -> str:

@@ -185,13 +185,13 @@ def test_what_another_run_made_is_not_checked_out(project, catalogue, capsys):
 
 
 def test_without_a_lock_in_the_commit_it_is_made_anew(project, capsys, monkeypatch):
-    monkeypatch.setattr(lineage.stored, "stages", lambda commit=None: {})
+    monkeypatch.setattr(lineage.dvc_bytes, "stages", lambda commit=None: {})
     last = told(capsys, project["run_id"]).splitlines()[-1]
     assert last.startswith("    dvc repro train") and project["data"]["data/jpas"] in last
 
 
 def test_a_head_is_from_its_run_and_its_base(project, capsys):
-    base = lineage.registry.get("ojala", project["version"])
+    base = lineage.versions.get("ojala", project["version"])
     head = toy_registered_head("spin", base, run_id=project["run_id"])
     text = told(capsys, f"{head.name}/1")
     assert text.index("ojala-head-spin version 1") < text.index("|-- run") < text.index("`-- ojala")
@@ -200,7 +200,7 @@ def test_a_head_is_from_its_run_and_its_base(project, capsys):
 def test_files_that_changed_since_are_not_taken_for_the_shard(project, catalogue, capsys):
     """A shard of the same name with other bytes is not what the row was predicted from."""
     shard = Path("data/jpas/part-00001.parquet")
-    found = lineage.stored.files("data/jpas", project["data"]["data/jpas"])[1]
+    found = lineage.dvc_bytes.files("data/jpas", project["data"]["data/jpas"])[1]
     kept = shard.read_bytes()
     shard.unlink()
     shard.write_bytes(pa.py_buffer(kept).to_pybytes() + b" ")

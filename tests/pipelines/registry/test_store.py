@@ -58,7 +58,7 @@ def project(tmp_path, monkeypatch):
 
 WRITES = """
 import sys
-from pipelines import tracking
+from pipelines.registry import tracking
 run_id, path = sys.argv[1:]
 tracking.log_files(run_id, path, "later")
 with tracking.run("evaluate", {}, {}) as another:

@@ -113,7 +113,7 @@ def test_only_what_a_run_does_not_write_itself_makes_a_commit_dirty(tmp_path, mo
     written = ["reports/vac.json", "dvc.lock", "tune/dvc.lock"]
     others = ["ojala/training/fit.py", "params.yaml", "dvc.yaml", "tune/dvc.yaml"]
     for name in written + others:
-        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).write_text("before")
     author = ["-c", "user.name=astronomer", "-c", "user.email=a@example.org"]
     for words in (["init", "-q"], ["add", "."], [*author, "commit", "-q", "-m", "all"]):
