@@ -115,6 +115,7 @@ def _clean(table: pa.Table, scaling: Scaling, dtype: torch.dtype) -> Tensor:
     """Scaled values without noise, (num_sources, 76)."""
     clean = torch.full((table.num_rows, len(vocabulary())), torch.nan, dtype=dtype)
     for token in PERTURBED:
+        _required(table, f"{token}{CLEAN_SUFFIX}")
         values = column(table, f"{token}{CLEAN_SUFFIX}").astype(np.float64)
         scaled, _ = scaling.scale(token, values, np.zeros_like(values))
         clean[:, vocabulary().index(token)] = _narrowed(scaled, dtype)

@@ -133,7 +133,7 @@ def test_a_long_directory_of_temporary_files_is_not_rays(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(place))
     monkeypatch.setenv("TMPDIR", str(place))
     with training.connected(machines(tmp_path, 1)):
-        assert ray.get(ray.remote(os.getpid).remote()) != os.getpid()
+        assert ray.get(ray.remote(lambda: os.getpid()).remote()) != os.getpid()
     assert os.environ["TMPDIR"] == str(place)
     monkeypatch.setattr(training, "SHORT_PLACES", (str(tmp_path / "nowhere"),))
     with (

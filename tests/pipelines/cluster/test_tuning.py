@@ -59,7 +59,7 @@ def write_params(project, masking=None, **changes):
     content["train"] |= TINY
     content["tune"] |= SEARCH | changes
     content["tune"]["objective"]["min_objects"] = 5
-    content["train"]["masking"] |= masking or {}
+    content["train"]["masking"] |= {"fresh_noise": False} | (masking or {})  # toys have no noise
     content["cluster"] |= {"cpus_per_worker": 1, "trials_at_once": 1, "max_failures": 0}
     yaml.dump(content, project / "params.yaml")
 
