@@ -124,7 +124,7 @@ def check_runs(runs):
     """Each is FINISHED and can be compared: a point, reports by epoch, an outcome."""
     for run in runs:
         assert run.info.status == "FINISHED"
-        assert {"learning_rate", "masking.num_targets", "adaptation.mmd_weight"} <= set(
+        assert {"learning_rate", "masking.keep_min_frac", "adaptation.mmd_weight"} <= set(
             run.data.params
         )
         history = tracking.client().get_metric_history(run.info.run_id, "objective")
