@@ -145,7 +145,8 @@ def check_files(project, parent, runs):
     least = min(whole, key=lambda row: float(row["objective"]))
     best = params.section("train", TrainConfig, project / "reports/tune/best.yaml")
     assert str(best.learning_rate) == least["learning_rate"]
-    assert str(best.masking.num_targets) == least["masking.num_targets"]
+    kept = float(least["masking.keep_min_frac"])
+    assert best.masking.keep_min_frac == pytest.approx(kept)
     assert best.num_epochs == TINY["num_epochs"], "what was not searched is as it was"
     server = tracking.client()
     assert server.get_run(parent).data.tags["best_run"] == least["run_id"]
