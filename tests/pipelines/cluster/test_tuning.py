@@ -134,7 +134,7 @@ def check_runs(runs):
         stopped = f"stopped by ASHA after epoch {len(steps)}"
         assert outcome == ("finished" if len(steps) == SEARCH["num_epochs"] else stopped)
         assert "train/loss" in run.data.metrics and "val_real/ece" in run.data.metrics
-    assert runs[0].data.params["learning_rate"] == "0.002"  # as it stands
+    assert runs[0].data.params["learning_rate"] == "0.0015"  # as it stands
 
 
 def check_files(project, parent, runs):
