@@ -17,7 +17,7 @@ from ojala.tables.shards import columns_of, read_table, shard_paths
 from ojala.tables.writing import written_whole
 from ojala.vocabulary.quantities import MORPHTYPES, observations
 from pipelines import paths, stage
-from pipelines.registry import head_states, registration, tracking, versions
+from pipelines.registry import head_states, registration, store, tracking, versions
 
 
 def register() -> None:
@@ -43,7 +43,7 @@ def register() -> None:
     if not out.exists() or json.loads(out.read_text()) != asdict(version):
         with written_whole(out) as partial:
             partial.write_text(json.dumps(asdict(version), indent=1) + "\n")
-    print(f"{version.name} version {version.version} is {versions.CANDIDATE}")
+    print(f"{version.name} version {version.version} is {store.CANDIDATE}")
     _register_heads(version)
 
 
@@ -54,7 +54,7 @@ def _register_heads(base: versions.Version) -> None:
     ):
         if state == head.READY:
             made = _register_head(place, base)
-            print(f"{made.name} version {made.version} is {versions.CANDIDATE}")
+            print(f"{made.name} version {made.version} is {store.CANDIDATE}")
         else:
             print(f"register: {place}: {state}", file=sys.stderr)
     head_states.follow()

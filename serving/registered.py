@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 from ojala.model import bundle
 from ojala.model.head_protocol import check_base
 from pipelines.registry import store
+from pipelines.registry.store import CANDIDATE, CHAMPION, HEAD_PREFIX, MODEL
 from serving import heads
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
-MODEL = "ojala"
-HEAD_PREFIX = f"{MODEL}-head-"
-ALIASES = ("champion", "candidate")
+ALIASES = (CHAMPION, CANDIDATE)
 """What is served where OJALA_ALIAS names nothing: the first of these that there is."""
 UNREGISTERED = (
     f"no version of the model {MODEL} is registered: run `make repro`, which registers one, or "

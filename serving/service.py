@@ -75,9 +75,8 @@ class OjalaService:
         queries: tokens and names of heads, each once; by default the 15 quantities and every head
         """
         try:
-            asked_about = _columns(sources)
-            columns = self.predictor.predict(asked_about, queries)
-            notes = self.predictor.shown(asked_about).notes
+            seen = self.predictor.shown(_columns(sources))
+            columns = self.predictor.predict(seen, queries)
         except ValueError as error:
             raise InvalidArgument(str(error)) from None
         asked = self.predictor.heads if queries is None else queries
@@ -85,7 +84,7 @@ class OjalaService:
             sources_predicted.labels(spectype=spectype, version=self.model.version).inc()
         heads = [head for head in self.heads if head.name in asked and head.state == READY]
         return Predictions(
-            model=self.model, heads=heads, predictions=_rows(columns), notes=list(notes)
+            model=self.model, heads=heads, predictions=_rows(columns), notes=list(seen.notes)
         )
 
     @bentoml.api

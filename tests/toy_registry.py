@@ -16,7 +16,7 @@ from toy_sky import toy_table
 from ojala.model import bundle
 from ojala.tables.shards import matched_schema
 from ojala.training.resident import measured_scaling
-from pipelines.registry import registration, tracking, versions
+from pipelines.registry import registration, store, tracking, versions
 
 ROOT = Path(__file__).parents[1]
 LENIENT = dict.fromkeys(("nll", "bias", "sigma_nmad", "crps", "latency", "megabytes"), 1e6) | (
@@ -80,12 +80,12 @@ def toy_version(directory, seed=0, favoured="QSO", **notes):
 
 def stored_version(place, digest, **notes):
     """A version of the files below ``place``, without the seconds that MLflow's logging takes."""
-    registration.describe(versions.MODEL, registration.ABOUT_MODEL, {"kind": "foundation model"})
+    registration.describe(store.MODEL, registration.ABOUT_MODEL, {"kind": "foundation model"})
     made = tracking.client().create_model_version(
-        versions.MODEL, source=Path(place).resolve().as_uri(), tags={"digest": digest, **notes}
+        store.MODEL, source=Path(place).resolve().as_uri(), tags={"digest": digest, **notes}
     )
-    tracking.client().set_registered_model_alias(versions.MODEL, "candidate", made.version)
-    return versions.get(versions.MODEL, str(made.version))
+    tracking.client().set_registered_model_alias(store.MODEL, "candidate", made.version)
+    return versions.get(store.MODEL, str(made.version))
 
 
 def toy_registered_head(name, base, run_id=None):

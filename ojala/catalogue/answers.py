@@ -59,7 +59,7 @@ def predicted(
         raise ValueError(f"{path}: {error}") from None
     if out is not None:
         check_writable(catalogue, out, names)
-    answers = predictor.predict(columns, queries)
+    answers = predictor.predict(seen, queries)
     if queries is None and "AUTO_iSDSS" in columns:
         answers |= derived(answers, columns["AUTO_iSDSS"])
     answers["REASON"] = answers.pop("REASON")  # last

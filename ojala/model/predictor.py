@@ -66,7 +66,7 @@ class Predictor:
 
     def predict(
         self,
-        catalogue: Catalogue,
+        catalogue: Catalogue | Shown,
         queries: Sequence[str] | None = None,
         *,
         context: Sequence[str] | None = None,
@@ -77,7 +77,7 @@ class Predictor:
         catalogue: columns named as the release's (J0378, ..., MAG_i, MORPHTYPE) or in a layout
             of docs/tables.md; NaN, 99 and the like, and a value whose error is not positive, are
             not observed. Other columns are ignored. MORPHTYPE and SPECTYPE may be names or codes;
-            None, "" and -1 are missing.
+            None, "" and -1 are missing. Or what ``shown`` has found of it.
         queries: tokens of the vocabulary and names of heads, by default the 15 quantities and
             every head
         context: tokens that may be used, by default all observations; a quantity that is known
@@ -139,7 +139,7 @@ class Predictor:
         everyone = _of_everyone({"STEPS": steps}, seen.answered)["STEPS"]
         return self._pdfs(everyone)
 
-    def embed(self, catalogue: Catalogue, *, context: Sequence[str] | None = None) -> Array:
+    def embed(self, catalogue: Catalogue | Shown, *, context: Sequence[str] | None = None) -> Array:
         """Embeddings of the sources: mean-pooled encoder tokens, (num_sources, width) float32.
 
         NaN for a source that cannot be answered. Raises ValueError as ``shown`` does.
@@ -150,8 +150,14 @@ class Predictor:
         )
         return _of_everyone({"EMBEDDING": embeddings}, seen.answered)["EMBEDDING"]
 
-    def shown(self, catalogue: Catalogue, context: Sequence[str] | None = None) -> Shown:
-        """What the network is shown of a catalogue, and why not of some sources."""
+    def shown(self, catalogue: Catalogue | Shown, context: Sequence[str] | None = None) -> Shown:
+        """What the network is shown of a catalogue, and why not of some sources.
+
+        What was found by this method already is taken as it is.
+        """
+        if isinstance(catalogue, Shown):
+            assert context is None, "its context was chosen when it was found"
+            return catalogue
         return shown(catalogue, self.bundle.scaling, context or observations())
 
     def check_queries(self, queries: Sequence[str]) -> None:

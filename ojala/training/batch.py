@@ -14,10 +14,11 @@ from functools import cache
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from ojala.model.context import Context, chosen
 from ojala.training.fresh_noise import renoised
-from ojala.training.resident import IS_LABEL, ResidentTable
+from ojala.training.resident import ResidentTable, is_label_on
 from ojala.training.views import Views, ViewsConfig, draw_views, shown, targets
 
 
@@ -147,7 +148,7 @@ def _few_targets(
     """A few tokens of any kind are asked for, beside a context of ``num_context`` others."""
     target_race, context_race = races
     weights = token_weights(table.frequency, config.max_token_weight)
-    asked_weights = torch.where(_is_label(table.device), config.label_weight, 1.0) * weights
+    asked_weights = torch.where(is_label_on(table.device), config.label_weight, 1.0) * weights
     present = torch.isfinite(values)
     index, won = _winners(target_race / asked_weights, present, config.num_targets)
     is_target = torch.zeros_like(present).scatter(1, index, won)
@@ -237,7 +238,7 @@ def draw_context(
 
 def _excluded(is_target: Tensor) -> Tensor:
     """Labels of the sources that have a label among their targets: mutual exclusion."""
-    is_label = _is_label(is_target.device)
+    is_label = is_label_on(is_target.device)
     return (is_target & is_label).any(dim=1, keepdim=True) & is_label
 
 
@@ -263,11 +264,7 @@ def _exponential(
     return torch.empty(shape, device=table.device).exponential_(generator=generator)
 
 
-def _is_label(device: torch.device) -> Tensor:
-    return _is_label_id(device)[1:]
-
-
 @cache
 def _is_label_id(device: torch.device) -> Tensor:
     """Whether a token id is a label; padding, id 0, is not."""
-    return torch.from_numpy(np.concatenate([[False], IS_LABEL])).to(device)
+    return F.pad(is_label_on(device), (1, 0))

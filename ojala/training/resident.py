@@ -7,6 +7,7 @@ a source takes 304 bytes: the 20 M sources of the paper take 6 GB of an accelera
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,13 @@ from ojala.vocabulary.quantities import NO_CODE, observations, queries, vocabula
 
 IS_LABEL = np.array([token in set(queries()) for token in vocabulary()])
 """Tokens that are asked for, not observed: the physical quantities, redshift and class, (76,)."""
+
+
+@cache
+def is_label_on(device: torch.device) -> Tensor:
+    """IS_LABEL on a device, (76,)."""
+    return torch.from_numpy(IS_LABEL).to(device)
+
 
 IS_BAND = np.array([token not in {*queries(), *CATEGORICAL} for token in vocabulary()])
 """Tokens that carry noise when observed, (76,)."""

@@ -21,7 +21,7 @@ from ojala.model.redshift import REDSHIFT_IDS, RedshiftHead, asked
 from ojala.model.scaling import Scaling
 from ojala.training.loss import Likelihood
 from ojala.training.redshift_loss import AskedRedshifts, asked_redshifts
-from ojala.training.resident import IS_LABEL, ResidentTable
+from ojala.training.resident import ResidentTable, is_label_on
 from ojala.training.temperature import fit_temperatures
 from ojala.vocabulary.quantities import CLASSES, REDSHIFTS, queries, vocabulary
 
@@ -35,9 +35,8 @@ def validate(
     """Metrics of at most ``num_rows`` of a table's sources, evenly taken.
 
     Per quantity nll (Eq. 2; of the class its cross-entropy, of steps of redshift as well) and rmse,
-    scaled units; per redshift
-    sigma_nmad of dz / (1 + z) (Eq. 8) and the share beyond 0.15; per class accuracy and
-    cross-entropy; and as "val/loss" the mean of all nll.
+    scaled units; per redshift sigma_nmad of dz / (1 + z) (Eq. 8) and the share beyond 0.15; per
+    class accuracy and cross-entropy; and as "val/loss" the mean of all nll.
     """
     is_training = model.training
     model.eval()
@@ -79,7 +78,7 @@ def _logits(
     """Logits of every source's redshift steps, and the labels that are known."""
     values = table.values[rows].float()
     ids = torch.tensor(REDSHIFT_IDS, device=table.device)
-    context = full_context(values, torch.from_numpy(~IS_LABEL).to(table.device))
+    context = full_context(values, ~is_label_on(table.device))
     query_ids = ids.expand(len(rows), -1)
     answers = _answers(model, context, query_ids, precision)
     assert answers.redshift is not None
@@ -105,7 +104,7 @@ def _costs(
     """
     labels = torch.tensor([vocabulary().index(token) for token in queries()], device=table.device)
     values = table.values[rows].float()
-    allowed = torch.from_numpy(~IS_LABEL).to(table.device)
+    allowed = ~is_label_on(table.device)
     context = full_context(values, allowed)
     query_ids = (labels + 1).expand(len(rows), -1)
     answers = _answers(model, context, query_ids, precision)

@@ -17,8 +17,9 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from ojala.training.resident import is_label_on
 from ojala.vocabulary.bands import narrow_bands
-from ojala.vocabulary.quantities import queries, vocabulary
+from ojala.vocabulary.quantities import vocabulary
 
 TRAYS = ("T1", "T2", "T3", "T4")
 I_BAND = vocabulary().index("MAG_i")
@@ -93,7 +94,7 @@ def targets(config: ViewsConfig, views: Views, present: Tensor, race: Tensor) ->
 
     present: what was observed; race: random numbers; each (num_sources, 76), as what it returns
     """
-    is_label = _is_label(present.device)
+    is_label = is_label_on(present.device)
     labels = present & is_label & ~views.bands_alone.unsqueeze(1)
     bands = _first(race, present & ~is_label, config.num_bands)
     return labels | (bands & ~views.complete.unsqueeze(1))
@@ -140,8 +141,3 @@ def _tray_members(device: torch.device) -> Tensor:
     tray = {band.token: band.tray for band in narrow_bands()}
     members = [[tray.get(token) == name for token in vocabulary()] for name in TRAYS]
     return torch.tensor(members, device=device)
-
-
-@cache
-def _is_label(device: torch.device) -> Tensor:
-    return torch.tensor([token in set(queries()) for token in vocabulary()], device=device)

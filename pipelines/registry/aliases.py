@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import IO
 
 from pipelines.registry import store, tracking, versions
-from pipelines.registry.versions import CHAMPION, MODEL, PREVIOUS
+from pipelines.registry.store import CHAMPION, MODEL, PREVIOUS
 
 NOTE = "alias_move"
 """Tag of the registered model that holds the move under way."""

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from ojala.heads.head import READY
 from pipelines.registry import tracking, versions
-from pipelines.registry.versions import CHAMPION, HEAD_PREFIX, Version
+from pipelines.registry.store import CHAMPION, HEAD_PREFIX
+from pipelines.registry.versions import Version
 
 STATE = "state"
 """Tag of a head's version: ready, or why it does not answer beside the champion."""

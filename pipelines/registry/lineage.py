@@ -16,8 +16,9 @@ import pyarrow.parquet as pq
 from ojala.catalogue.provenance import of_catalogue, source_of_row
 from ojala.tables import project
 from pipelines import paths
-from pipelines.registry import digests, dvc_bytes, tracking, versions
-from pipelines.registry.versions import MODEL, Version
+from pipelines.registry import digests, dvc_bytes, store, tracking, versions
+from pipelines.registry.store import MODEL
+from pipelines.registry.versions import Version
 
 SHOWN_FILES = 5
 CATALOGUES = (".fits", ".parquet")
@@ -185,7 +186,7 @@ def of_version(version: Version) -> tuple[Link, Recipe]:
     outs: tuple[str, ...] = (str(paths.BUNDLE),)
     files = {} if versions.is_head(version.name) else _run_file(version.run_id, version.digest)
     if versions.is_head(version.name):
-        outs += (str(paths.HEADS / version.name.removeprefix(versions.HEAD_PREFIX)),)
+        outs += (str(paths.HEADS / version.name.removeprefix(store.HEAD_PREFIX)),)
         base = versions.get(MODEL, notes.get("base_version", ""))
         if base is not None:
             link.origins.append(of_version(base)[0])

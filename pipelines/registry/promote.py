@@ -17,7 +17,8 @@ from ojala.tables.shards import columns_of, read_table
 from ojala.tables.writing import written_whole
 from pipelines import params, paths
 from pipelines.registry import aliases, digests, head_states, tracking, versions
-from pipelines.registry.versions import CANDIDATE, CHAMPION, PREVIOUS, Version
+from pipelines.registry.store import CANDIDATE, CHAMPION, PREVIOUS
+from pipelines.registry.versions import Version
 
 TEST_SET = paths.CROSSMATCH / "test_real.parquet"
 PROMOTION = paths.REPORTS / "promotion.md"

@@ -15,8 +15,9 @@ from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 
 from ojala.gate import golden
 from ojala.vocabulary.quantities import queries as all_queries
+from pipelines.registry.store import CANDIDATE, MODEL
 from pipelines.registry.tracking import client, experiment, is_known, log_files
-from pipelines.registry.versions import CANDIDATE, MODEL, Version, head_model, registered, tag
+from pipelines.registry.versions import Version, head_model, registered, tag
 from pipelines.stage_code import CODE
 
 PINNED = ("astropy", "numpy", "pandas", "pyarrow", "safetensors", "torch", "tqdm")

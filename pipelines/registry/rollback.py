@@ -7,7 +7,8 @@ import sys
 
 from ojala.tables import project
 from pipelines.registry import aliases, head_states, versions
-from pipelines.registry.versions import CHAMPION, PREVIOUS, Version
+from pipelines.registry.store import CHAMPION, PREVIOUS
+from pipelines.registry.versions import Version
 
 EXAMPLE = """\
 Make the previous version the champion again. Who, when and why stay as notes at the version that

@@ -24,6 +24,11 @@ from ojala.tables.faults import sentence
 EXPERIMENT = "ojala"
 ARTIFACTS = "mlartifacts"
 
+MODEL = "ojala"
+HEAD_PREFIX = f"{MODEL}-head-"
+CANDIDATE, CHAMPION, PREVIOUS = "candidate", "champion", "previous"
+"""What the registry calls the model, a head, and the aliases of their versions."""
+
 LOCK_PATIENCE = 15.0
 """Seconds that another process may keep the database locked."""
 

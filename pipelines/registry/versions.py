@@ -15,11 +15,8 @@ from typing import Any
 import mlflow
 from mlflow.exceptions import MlflowException
 
+from pipelines.registry.store import HEAD_PREFIX, MODEL
 from pipelines.registry.tracking import client
-
-MODEL = "ojala"
-CANDIDATE, CHAMPION, PREVIOUS = "candidate", "champion", "previous"
-HEAD_PREFIX = f"{MODEL}-head-"
 
 ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 """Error codes of MLflow where a model, a version or an alias is not there."""
