@@ -87,7 +87,7 @@ def test_the_stage_leaves_numbers_curves_figures_and_a_report(project, run_id):
     assert (
         summary["test_real"]["class"]["weighted_f1"] == metrics["test_real"]["class"]["weighted_f1"]
     )
-    assert len(list((project / "reports/figures/evaluation").glob("*.png"))) == 20
+    assert len(list((project / "reports/figures/evaluation").glob("*.png"))) == 22
     assert {path.stem for path in (project / "reports/curves").iterdir()} == {
         *("class_f1", "sigma_nmad", "outlier_fraction", "bands_shown")
     }
@@ -140,4 +140,4 @@ def test_a_poor_test_set_has_not_enough_objects_rather_than_zeros(project, monke
     curve = json.loads((project / "reports/curves/class_f1.json").read_text())
     assert all(row["qso"] is None for row in curve)
     assert (project / "reports/report.html").read_text().count(NOT_ENOUGH) > 50
-    assert len(list((project / "reports/figures/evaluation").glob("*.png"))) == 20
+    assert len(list((project / "reports/figures/evaluation").glob("*.png"))) == 22

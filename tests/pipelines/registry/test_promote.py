@@ -202,8 +202,26 @@ def started(version):
     return gate
 
 
-def command(version):
-    code = "import sys; from ojala.cli import main; sys.exit(main(['promote', sys.argv[1]]))"
+PROMOTE = "import sys; from ojala.cli import main; sys.exit(main(['promote', sys.argv[1]]))"
+
+# The gate judges, and its verdict is kept back for as long as the file `held` is there.
+HELD_IN_ITS_GATE = f"""
+import time
+from pathlib import Path
+from pipelines.registry import promote
+judged, held = promote.judged, Path("held")
+def judged_and_held(*asked):
+    verdict = judged(*asked)
+    held.touch()
+    while held.exists():
+        time.sleep(0.01)
+    return verdict
+promote.judged = judged_and_held
+{PROMOTE}
+"""
+
+
+def command(version, code=PROMOTE):
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
         [sys.executable, "-c", code, version],
@@ -232,19 +250,19 @@ def test_of_two_promotions_at_once_one_wins_and_a_rollback_does_not_wait():
     for alias, version in (("previous", "1"), ("champion", "2")):
         tracking.client().set_registered_model_alias("ojala", alias, version)
     toy_params(margins=LENIENT)
-    first = started("3")
-    os.kill(first.pid, signal.SIGSTOP)
+    first = command("3", code=HELD_IN_ITS_GATE)
     try:
+        while not Path("held").exists():
+            assert first.poll() is None and not time.sleep(0.01)
         with pytest.raises(ValueError, match=r"another promotion .* under way: astronomer, proc"):
             asked()
         rollback.main(Namespace(reason="at once"))
         assert standing() == ("1", None)
     finally:
-        os.kill(first.pid, signal.SIGCONT)
+        Path("held").unlink(missing_ok=True)
     _, said = first.communicate()
-    if first.returncode:  # it had asked for the champion before it was held
-        assert "the champion is version 1 by now, it was 2" in said, said
-    assert standing() == (("1", None) if first.returncode else ("3", "1"))
+    assert first.returncode and "the champion is version 1 by now, it was 2" in said, said
+    assert standing() == ("1", None)
 
 
 def test_a_champion_that_is_broken_can_be_replaced_by_force(here):
