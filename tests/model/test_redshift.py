@@ -34,6 +34,20 @@ def test_steps_are_of_one_size_in_ln_1_plus_z_and_reach_the_faintest():
         assert edges.diff().max() - edges.diff().min() < 1e-5
 
 
+def test_a_slope_divides_by_a_power_of_the_steps_that_p_lies_in():
+    head = RedshiftHead(4, 50)
+    logits = torch.zeros(1, 2, 50)
+    logits[0, :, 10:] = -50.0  # ten steps, each as likely
+    logits[0, :, 3] = 0.5
+    share = logits[0, 0].softmax(dim=-1)
+    num_steps = float((-(share * share.log()).sum()).exp())
+    assert 9 < num_steps < 10
+    head.slope_K[0], head.temperature_K[0] = -0.5, 1.2
+    expected = (logits[0, 0] / (1.2 * num_steps**-0.5)).softmax(dim=-1)
+    assert torch.allclose(head.probability(logits)[0, 0], expected, atol=1e-6)
+    assert torch.equal(head.probability(logits)[0, 1], logits[0, 1].softmax(dim=-1))
+
+
 def test_a_temperature_widens_its_own_kind_alone_and_moves_no_summit():
     torch.manual_seed(1)
     head = RedshiftHead(4, 50)

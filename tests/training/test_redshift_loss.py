@@ -80,10 +80,38 @@ def test_the_temperature_undoes_a_network_that_is_too_sure(too_sure):
     drawn = label(0.5 * (edges[step] + edges[step + 1]))
     head.edges_KS[1] = edges
     fit_temperatures(head, too_sure * honest, drawn)
-    assert float(head.temperature_K[0]) == pytest.approx(too_sure, rel=0.15)
+    assert torch.allclose(
+        head.probability(too_sure * honest)[:, 0], honest[:, 0].softmax(dim=-1), atol=0.05
+    )
+
+
+def test_the_temperature_tells_the_sharp_from_the_blunt():
+    """Of an honest network one half is sharp, and says so too faintly; the other is blunt."""
+    torch.manual_seed(0)
+    head = RedshiftHead(4, 40)
+    honest = (
+        torch.randn(6000, 2, 40) * torch.where(torch.arange(6000) % 2 == 0, 6.0, 1.0)[:, None, None]
+    )
+    step = torch.distributions.Categorical(logits=honest[:, 0]).sample()
+    edges = head.edges_KS[0]
+    head.edges_KS[1] = edges
+    said = honest.clone()
+    said[::2] *= 0.5
+    fit_temperatures(head, said, label(0.5 * (edges[step] + edges[step + 1])))
+
+    def cost(probability):
+        true_step = probability[:, 0].gather(1, step.unsqueeze(1)).log()
+        return -float(true_step.mean())
+
+    said_alone = cost(said.softmax(dim=-1))
+    best = min(cost((said / t).softmax(dim=-1)) for t in torch.logspace(-0.7, 0.7, 60))
+    assert cost(head.probability(said)) < 0.5 * (best + cost(honest.softmax(dim=-1)))
+    assert cost(head.probability(said)) < said_alone
+    assert float(head.slope_K[0]) > 0.1
 
 
 def test_a_few_sources_give_no_temperature():
     head = RedshiftHead(4, 40)
     fit_temperatures(head, torch.randn(ENOUGH - 1, 2, 40), label(torch.full((ENOUGH - 1,), 0.3)))
     assert head.temperature_K.tolist() == [1.0, 1.0]
+    assert head.slope_K.tolist() == [0.0, 0.0]
