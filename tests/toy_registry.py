@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from ruamel.yaml import YAML
-from toy_model import toy_model
+from toy_model import SIZES, toy_model
 from toy_sky import toy_table
 
 from ojala.model import bundle
@@ -66,9 +66,9 @@ def toy_test_set(path, num_sources=240):
     pq.write_table(table, path)
 
 
-def toy_version(directory, seed=0, favoured="QSO", **notes):
+def toy_version(directory, seed=0, favoured="QSO", sizes=SIZES, **notes):
     """A version of an untrained bundle that calls every source by one class."""
-    model = toy_model(seed=seed)
+    model = toy_model(sizes, seed=seed)
     with torch.no_grad():
         code = ("GALAXY", "STAR", "QSO").index(favoured)
         dict(model.named_parameters())[CLASS_BIAS][code] += 20.0

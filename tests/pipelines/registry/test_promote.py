@@ -9,8 +9,10 @@ import time
 from argparse import Namespace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from safetensors.torch import load_file, save_file
+from toy_model import PATCHED, SIZES
 from toy_registry import (
     LENIENT,
     emptied,
@@ -23,9 +25,11 @@ from toy_registry import (
 )
 
 from ojala.gate import golden, inspection
+from ojala.gate.config import PromoteConfig
 from ojala.model import bundle
 from ojala.model.predictor import Predictor
 from ojala.tables.shards import columns_of, read_table
+from pipelines import params
 from pipelines.registry import aliases, heads, promote, rollback, tracking, versions
 
 ROOT = Path(__file__).parents[3]
@@ -92,6 +96,21 @@ def test_a_first_model_must_reach_the_floors_and_then_is_champion(capsys, here):
     asked()
     assert "ojala version 1 is champion already, nothing is done" in capsys.readouterr().out
     assert versions.tags(version) == notes
+
+
+@pytest.mark.parametrize(("old", "new"), [(SIZES, PATCHED), (PATCHED, SIZES)])
+def test_gaussian_redshifts_and_distributions_are_compared_with_one_another(here, old, new):
+    """A bundle of a band per token beside one of patches and p(z), either way round."""
+    toy_params(margins=LENIENT)
+    first = champion(toy_version("versions", favoured="QSO", sizes=old))
+    second = toy_version("versions", favoured="QSO", sizes=new, seed=1)
+    found = promote.judged(second, first, params.section("promote", PromoteConfig))
+    for measure in ("sigma_nmad", "outlier_fraction", "crps", "coverage_68"):
+        rows = [row for row in found.rows if row.measure == measure and "/z" in row.subject]
+        assert rows, sorted({(row.subject, row.measure) for row in found.rows})
+        assert all(np.isfinite([row.candidate, row.champion]).all() for row in rows)
+    asked()
+    assert standing() == ("2", "1")
 
 
 def test_worse_for_quasars_is_refused_and_force_needs_a_reason(here):
