@@ -147,24 +147,32 @@ class Follower:
         wish = self.agreement.wish()
         if wanted == self.agreement.answering():
             if wish.edition not in (None, wanted):
-                self.agreement.wish_for(None)
+                self._wish_for(None)
             return
         is_refused = outcome.number == wish.number and bool(outcome.refused)
         if wanted != wish.edition or (
             outcome.number == wish.number and (not is_refused or time.time() - outcome.at > RETRY)
         ):
-            self.agreement.wish_for(wanted)
+            self._wish_for(wanted)
+
+    def _wish_for(self, wanted: Edition | None) -> None:
+        before = self.agreement.wish().edition
+        if before is not None and before != wanted:
+            metrics.version_refused.labels(version=before.version).set(0)
+        self.agreement.wish_for(wanted)
 
     def _refuse(self, wish: Wish, why: str) -> None:
         assert wish.edition is not None
         log.error("refused %s: %s", wish.edition, why)
         metrics.switches_refused.labels(version=wish.edition.version).inc()
+        metrics.version_refused.labels(version=wish.edition.version).set(1)
         self.agreement.decide(Outcome(number=wish.number, refused=why, at=time.time()))
 
     def _switch(self, wish: Wish, edition: Edition) -> None:
         self.agreement.answer_with(edition)
         self.agreement.decide(Outcome(number=wish.number, at=time.time()))
         metrics.switches.labels(version=edition.version).inc()
+        metrics.version_refused.labels(version=edition.version).set(0)
         log.info("answering with %s", edition)
 
     def _prepare(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -70,16 +71,15 @@ class OjalaService:
         _take(len(sources))
         answering = self._now()
         predictor = answering.predictor
+        began = time.monotonic()
         try:
             seen = predictor.shown(_columns(sources))
             columns = predictor.predict(seen, queries)
         except ValueError as error:
             raise InvalidArgument(str(error)) from None
         asked = predictor.heads if queries is None else queries
-        for spectype in filter(None, columns.get("CLASS", ())):
-            metrics.sources_predicted.labels(
-                spectype=spectype, version=answering.model.version
-            ).inc()
+        version = answering.model.version
+        metrics.count(seen, columns, version, time.monotonic() - began)
         heads = [head for head in answering.heads if head.name in asked and head.state == READY]
         return Predictions(
             model=answering.model, heads=heads, predictions=_rows(columns), notes=list(seen.notes)
