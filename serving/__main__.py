@@ -12,19 +12,25 @@ import os
 import socket
 import sys
 
-from serving.registered import served
+from serving import access, settings
+from serving.answering import rehearsed
+from serving.registered import standing
 
 
 def main() -> None:
     """Become the server on PORT, by default 3000, or exit 1 with one sentence."""
     try:
         port = _port(os.environ.get("PORT") or "3000")
-        _check_free(os.environ.get("BENTOML_HOST") or "0.0.0.0", port)
-        found = served()
+        host = os.environ["BENTOML_HOST"] = os.environ.get("BENTOML_HOST") or "127.0.0.1"
+        _check_free(host, port)
+        access.keys_required(host)
+        settings.workers(), settings.follow_seconds()
+        found = rehearsed(standing())
     except Exception as error:  # whatever it is, each worker would die of it
         sys.exit(f"serve: {str(error).strip().splitlines()[0]}")
+    model = found.model
     heads = ", ".join(f"{head.name} {head.version} ({head.state})" for head in found.heads)
-    print(f"serve: {found.name}, version {found.version}, digest {found.bundle.digest}", flush=True)
+    print(f"serve: {model.name}, version {model.version}, digest {model.digest}", flush=True)
     print(f"serve: heads: {heads or 'none'}", flush=True)
     server = [sys.executable, "-m", "bentoml", "serve", "serving.service:OjalaService"]
     os.execv(sys.executable, [*server, "--port", str(port)])

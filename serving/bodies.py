@@ -15,6 +15,9 @@ MAX_BYTES = 64 * 2**20
 LINGER = 5.0
 """Seconds for which the rest of a refused body is heard out: who still sends reads no answer."""
 
+PATIENCE = 60.0
+"""Seconds that a body may take to come."""
+
 GZIP = ("gzip", "x-gzip")
 TOO_LARGE = f"the body is larger than {MAX_BYTES // 2**20} MiB, ask for fewer sources at once"
 
@@ -41,7 +44,12 @@ async def unpacked(scope: Scope, receive: Receive) -> tuple[Scope, Receive]:
     length = _header(scope, b"content-length")
     if length.isdigit() and int(length) > MAX_BYTES:
         raise RefusedBody(413, TOO_LARGE, ended=False)
-    body = await _read(receive)
+    try:
+        async with asyncio.timeout(PATIENCE):
+            body = await _read(receive)
+    except TimeoutError:
+        told = f"the body did not come within {PATIENCE:.0f} seconds"
+        raise RefusedBody(408, told, ended=False) from None
     if encoding in GZIP:
         body = gunzipped(body)
         own = (b"content-encoding", b"content-length", b"transfer-encoding")

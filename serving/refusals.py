@@ -11,14 +11,15 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
-from bentoml.exceptions import InvalidArgument
+from bentoml.exceptions import BentoMLException
 from pydantic import ValidationError
 from starlette.responses import HTMLResponse, JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving import bodies
+from serving import access, bodies
 from serving.page import PAGE
 
 log = logging.getLogger("bentoml.ojala")
@@ -31,11 +32,31 @@ class Refusals:
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
+        self.guard = access.guard()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on; its answer is kept back, and told anew, where it is a refusal."""
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
+        asking, status = None, 0
+
+        async def noted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            asking = self.guard.admitted(scope)
+            await self._let_in(scope, receive, noted)
+        except access.Refused as refused:
+            wait = {"Retry-After": str(refused.retry_after)} if refused.retry_after else {}
+            kept_out = bodies.RefusedBody(refused.status, str(refused), ended=False)
+            await _refused_body(scope, receive, noted, kept_out, wait)
+        finally:
+            self.guard.log(scope, asking, status)
+
+    async def _let_in(self, scope: Scope, receive: Receive, send: Send) -> None:
         if content_type := _form(scope):
             told = f"Content-Type is {content_type}, expected application/json"
             return await _refusal(scope, 415, told)(scope, receive, send)
@@ -66,10 +87,15 @@ class Refusals:
 
 
 async def _refused_body(
-    scope: Scope, receive: Receive, send: Send, refused: bodies.RefusedBody
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    refused: bodies.RefusedBody,
+    more: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Refuse at once, hear out who is still sending, and let the connection go."""
     answer = _refusal(scope, refused.status, str(refused))
+    answer.headers.update(more)
     start = {"type": "http.response.start", "status": refused.status}
     headers = [*answer.raw_headers, (b"connection", b"close")]
     await send(start | {"headers": headers})
@@ -120,7 +146,8 @@ class WithoutRefusals(logging.Filter):
         """Whether a record is of anything else."""
         error = record.exc_info[1] if record.exc_info else None
         unreadable = isinstance(error, ValidationError) and error.title == "Input"
-        return not (unreadable or isinstance(error, InvalidArgument))
+        refused = isinstance(error, BentoMLException) and error.error_code < 500
+        return not (unreadable or refused)
 
 
 def refusing_alike(service: Any) -> Any:

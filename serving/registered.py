@@ -8,18 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ojala.gate import golden
 from ojala.model import bundle
 from ojala.model.head_protocol import check_base
 from pipelines.registry import store
 from pipelines.registry.store import CANDIDATE, CHAMPION, HEAD_PREFIX, MODEL
 from serving import heads
+from serving.edition import UNREGISTERED, Edition
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 ALIASES = (CHAMPION, CANDIDATE)
 """What is served where OJALA_ALIAS names nothing: the first of these that there is."""
-UNREGISTERED = (
+NO_MODEL = (
     f"no version of the model {MODEL} is registered: run `make repro`, which registers one, or "
     "name the directory of a bundle in OJALA_BUNDLE"
 )
@@ -31,73 +33,122 @@ class Served:
 
     bundle: opened; name, version: of the registered model, "unregistered" for a directory
     heads: all that there are, those that cannot answer beside this bundle included
+    golden: the file of its golden objects, None where it was registered without them
     """
 
     bundle: bundle.Bundle
     name: str
     version: str
     heads: list[heads.ServedHead]
+    golden: Path | None = None
 
 
 def served() -> Served:
-    """The bundle in the directory OJALA_BUNDLE, or the registered one under OJALA_ALIAS.
+    """What ``standing`` says, opened."""
+    return opened(standing())
 
-    The registry is that of MLFLOW_TRACKING_URI, or the database at the root of the project; the
-    champion where no alias is named, and before the first promotion the candidate. Heads are those
-    of the registry, or of the directory OJALA_HEADS beside OJALA_BUNDLE.
-    Raises ValueError where there is no such version or it is not a bundle.
+
+def standing() -> Edition:
+    """The version, and the versions of heads, that are to be served now.
+
+    Of the registry of MLFLOW_TRACKING_URI, or of the database at the root of the project, the
+    version under OJALA_ALIAS: the champion where no alias is named, and before the first promotion
+    the candidate. Of each registered head the newest version that belongs to that bundle.
+    Where OJALA_BUNDLE names a directory, that.
+    Raises ValueError where there is no such version.
     """
-    if place := os.environ.get("OJALA_BUNDLE"):
-        opened = bundle.load(place)
-        directory = os.environ.get("OJALA_HEADS")
-        found = heads.in_directory(Path(directory), opened.digest) if directory else []
-        return Served(bundle=opened, name=MODEL, version="unregistered", heads=found)
+    if os.environ.get("OJALA_BUNDLE"):
+        return Edition(version=UNREGISTERED)
+    from mlflow.exceptions import MlflowException
+
+    _find_registry()
+    try:
+        version = _version(aliases())
+        found = tuple(_heads_of(version.tags.get("digest", "")))
+    except (MlflowException, OSError) as error:
+        raise ValueError(f"no version of {MODEL} can be served: {error}") from None
+    return Edition(version=str(version.version), heads=found)
+
+
+def aliases() -> tuple[str, ...]:
+    """The aliases that are followed: the first of them that there is."""
     named = os.environ.get("OJALA_ALIAS")
-    return _registered((named,) if named else ALIASES)
+    return (named,) if named else ALIASES
 
 
-def _registered(aliases: Sequence[str]) -> Served:
+def opened(edition: Edition) -> Served:
+    """The bundle and the heads of an edition.
+
+    Raises ValueError where its files cannot be had, or are not what their digest says.
+    """
+    if edition.version == UNREGISTERED:
+        return _directory(Path(os.environ["OJALA_BUNDLE"]))
     import mlflow
     from mlflow.exceptions import MlflowException
+
+    _find_registry()
+    try:
+        version = mlflow.MlflowClient().get_model_version(MODEL, edition.version)
+        place = mlflow.artifacts.download_artifacts(f"models:/{MODEL}/{edition.version}")
+    except (MlflowException, OSError) as error:
+        raise ValueError(
+            f"version {edition.version} of {MODEL} cannot be fetched: {error}"
+        ) from None
+    files = Path(place) / "artifacts"
+    found = bundle.load(files / MODEL)
+    if found.digest != version.tags.get("digest"):
+        raise ValueError(
+            f"version {edition.version} of {MODEL} holds another bundle than its digest says"
+        )
+    beside = (_registered_head(name, number, found.digest) for name, number in edition.heads)
+    golden_objects = files / golden.GOLDEN
+    return Served(
+        bundle=found,
+        name=MODEL,
+        version=edition.version,
+        heads=heads.together(beside, found.digest),
+        golden=golden_objects if golden_objects.is_file() else None,
+    )
+
+
+def _directory(place: Path) -> Served:
+    """The bundle of a directory, with the heads of the directory OJALA_HEADS."""
+    found = bundle.load(place)
+    directory = os.environ.get("OJALA_HEADS")
+    beside = heads.in_directory(Path(directory), found.digest) if directory else []
+    return Served(bundle=found, name=MODEL, version=UNREGISTERED, heads=beside)
+
+
+def _find_registry() -> None:
+    """Let MLflow know where the registry is. Raises ValueError where there is none."""
+    import mlflow
 
     registry = store.uri()
     database = store.database(registry)
     if database is not None and not database.exists():
-        raise ValueError(UNREGISTERED)  # before MLflow makes an empty one
+        raise ValueError(NO_MODEL)  # before MLflow makes an empty one
     store.check(registry)
     mlflow.set_tracking_uri(store.patient(registry))
-    try:
-        version = _version(aliases)
-        path = mlflow.artifacts.download_artifacts(f"models:/{MODEL}/{version.version}")
-    except (MlflowException, OSError) as error:
-        raise ValueError(f"no version of {MODEL} can be served: {error}") from None
-    opened = bundle.load(Path(path) / "artifacts" / "ojala")
-    if opened.digest != version.tags.get("digest"):
-        raise ValueError(
-            f"version {version.version} of {MODEL} holds another bundle than its digest says"
-        )
-    found = heads.together(_registered_heads(opened.digest), opened.digest)
-    return Served(bundle=opened, name=MODEL, version=str(version.version), heads=found)
 
 
-def _version(aliases: Sequence[str]) -> ModelVersion:
+def _version(wanted: Sequence[str]) -> ModelVersion:
     """The version under the first of some aliases that there is."""
     import mlflow
 
     registry = mlflow.MlflowClient()
     if not registry.search_registered_models(f"name = '{MODEL}'"):
-        raise ValueError(UNREGISTERED)
-    standing = registry.get_registered_model(MODEL).aliases
-    for alias in aliases:
-        if alias in standing:
-            return registry.get_model_version(MODEL, standing[alias])
+        raise ValueError(NO_MODEL)
+    known = registry.get_registered_model(MODEL).aliases
+    for alias in wanted:
+        if alias in known:
+            return registry.get_model_version(MODEL, known[alias])
     raise ValueError(
-        f"no version of {MODEL} under the alias {' or '.join(aliases)}; "
-        f"there are {', '.join(sorted(standing)) or 'none'}"
+        f"no version of {MODEL} under the alias {' or '.join(wanted)}; "
+        f"there are {', '.join(sorted(known)) or 'none'}"
     )
 
 
-def _registered_heads(base: str) -> Iterator[heads.ServedHead]:
+def _heads_of(base: str) -> Iterator[tuple[str, str]]:
     """Of each registered head the newest version that belongs to the bundle ``base``."""
     import mlflow
 
@@ -107,22 +158,20 @@ def _registered_heads(base: str) -> Iterator[heads.ServedHead]:
         newest_first = sorted(versions, key=lambda version: int(version.version), reverse=True)
         fitting = [one for one in newest_first if one.tags.get("base_digest") == base]
         for version in (fitting or newest_first)[:1]:
-            yield _registered_head(version, base)
+            yield model.name, str(version.version)
 
 
-def _registered_head(version: ModelVersion, base: str) -> heads.ServedHead:
+def _registered_head(model: str, number: str, base: str) -> heads.ServedHead:
     """A version of a head; the files of one that belongs to another bundle are not fetched."""
     import mlflow
     from mlflow.exceptions import MlflowException
 
-    known = {
-        "name": version.name.removeprefix(HEAD_PREFIX),
-        "version": str(version.version),
-        "digest": version.tags.get("digest", ""),
-    }
+    known = {"name": model.removeprefix(HEAD_PREFIX), "version": number, "digest": ""}
     try:
+        version = mlflow.MlflowClient().get_model_version(model, number)
+        known["digest"] = version.tags.get("digest", "")
         check_base(known["name"], version.tags.get("base_digest", ""), base)
-        path = mlflow.artifacts.download_artifacts(f"models:/{version.name}/{version.version}")
+        path = mlflow.artifacts.download_artifacts(f"models:/{model}/{number}")
     except (ValueError, OSError, MlflowException) as error:
         return heads.ServedHead(**known, state=str(error))
     return heads.opened(Path(path), base, **known)

@@ -68,9 +68,13 @@ class Head(Strict):
 
 
 class Health(Model):
-    """The model that answers, and every head that there is."""
+    """The model that answers, and every head that there is.
+
+    following: whether the version under the alias is the one that answers, and why not
+    """
 
     heads: list[Head]
+    following: str
 
 
 class Predictions(Strict):

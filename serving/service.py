@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import math
+import time
+from http import HTTPStatus
 from typing import Annotated, Any
 
 import bentoml
 import numpy as np
-from bentoml.exceptions import InvalidArgument
+from bentoml.exceptions import BentoMLException, InvalidArgument, ServiceUnavailable
 from pydantic import AfterValidator, Field
 
 from ojala.heads.head import READY
-from ojala.model.predictor import Predictor
 from ojala.tables.shards import Columns
-from serving.heads import ready
+from serving import access, agreement, metrics, settings
+from serving.answering import Answering
+from serving.following import Absent, Follower
 from serving.refusals import refusing_alike
-from serving.registered import served
-from serving.schemas import MAX_SOURCES, Head, Health, Model, Predictions, Query, Source
-
-sources_predicted = bentoml.metrics.Counter(
-    "ojala_sources", "Sources predicted, by the class that they were given", ["spectype", "version"]
-)
-
+from serving.schemas import MAX_SOURCES, Health, Predictions, Query, Source
 
 MAX_QUERIES = 1000
 """Queries of one request: far more than there are tokens and heads."""
@@ -43,26 +40,23 @@ Queries = Annotated[
 @refusing_alike
 @bentoml.service(
     name="ojala",
+    workers=settings.workers(),
     traffic={"timeout": 60},
     # Requests are counted in /metrics; a line for each costs a third of the throughput.
     logging={"access": {"enabled": False}},
 )
 class OjalaService:
-    """Answers about sources with the registered bundle that was there when the service began."""
+    """Answers about sources with the version that the alias names, and follows it."""
 
     def __init__(self) -> None:
-        found = served()
-        self.predictor = Predictor(found.bundle, heads=ready(found.heads))
-        self.model = Model(
-            name=found.name,
-            version=found.version,
-            digest=found.bundle.digest,
-            run_id=str(found.bundle.provenance.get("run_id", "")),
-        )
-        self.heads = [
-            Head(name=one.name, version=one.version, digest=one.digest, state=one.state)
-            for one in found.heads
-        ]
+        place = agreement.directory(bentoml.server_context.worker_index)
+        self.follower = Follower(agreement.Agreement(place))
+        self.follower.begin()
+
+    @bentoml.on_shutdown
+    def end(self) -> None:
+        """Leave the other processes to themselves."""
+        self.follower.end()
 
     @bentoml.api
     def predict(
@@ -74,23 +68,45 @@ class OjalaService:
 
         queries: tokens and names of heads, each once; by default the 15 quantities and every head
         """
+        _take(len(sources))
+        answering = self._now()
+        predictor = answering.predictor
+        began = time.monotonic()
         try:
-            seen = self.predictor.shown(_columns(sources))
-            columns = self.predictor.predict(seen, queries)
+            seen = predictor.shown(_columns(sources))
+            columns = predictor.predict(seen, queries)
         except ValueError as error:
             raise InvalidArgument(str(error)) from None
-        asked = self.predictor.heads if queries is None else queries
-        for spectype in filter(None, columns.get("CLASS", ())):
-            sources_predicted.labels(spectype=spectype, version=self.model.version).inc()
-        heads = [head for head in self.heads if head.name in asked and head.state == READY]
+        asked = predictor.heads if queries is None else queries
+        version = answering.model.version
+        metrics.count(seen, columns, version, time.monotonic() - began)
+        heads = [head for head in answering.heads if head.name in asked and head.state == READY]
         return Predictions(
-            model=self.model, heads=heads, predictions=_rows(columns), notes=list(seen.notes)
+            model=answering.model, heads=heads, predictions=_rows(columns), notes=list(seen.notes)
         )
 
     @bentoml.api
     async def health(self) -> Health:  # async: it does not wait for the thread that predicts
-        """The model that this service answers with, and the state of every head."""
-        return Health(**self.model.model_dump(), heads=self.heads)
+        """The model that this service answers with, the state of every head, and of the alias."""
+        found = self._now()
+        return Health(
+            **found.model.model_dump(), heads=found.heads, following=self.follower.state()
+        )
+
+    def _now(self) -> Answering:
+        try:
+            return self.follower.now()
+        except Absent as error:
+            raise ServiceUnavailable(str(error)) from None
+
+
+def _take(num_sources: int) -> None:
+    """Count sources for whoever asks, or refuse them."""
+    try:
+        access.take(num_sources)
+    except access.Refused as refused:
+        status = HTTPStatus(refused.status)
+        raise BentoMLException(str(refused), error_code=status) from None
 
 
 def _columns(sources: list[Any]) -> Columns:

@@ -12,6 +12,7 @@ import pytest
 from asked_service import asked_service
 from toy_heads import toy_bundle
 
+from ojala.model.predictor import Predictor
 from ojala.vocabulary.quantities import queries
 from serving import bodies, service
 
@@ -128,7 +129,7 @@ def test_health_answers_at_once_while_a_large_request_runs(client, monkeypatch):
         assert done.wait(30)
         return {}
 
-    monkeypatch.setattr(service.Predictor, "predict", slow)
+    monkeypatch.setattr(Predictor, "predict", slow)
     asked = threading.Thread(target=post, args=[client, BODY])
     asked.start()
     assert began.wait(30)

@@ -171,7 +171,7 @@ def test_a_number_that_is_none_is_refused(client, number):
 
 
 def test_health_tells_the_model_and_predicted_sources_are_counted(client, catalogue):
-    from serving.service import sources_predicted
+    from serving.metrics import sources_predicted
 
     def count():
         (family,) = sources_predicted.collect()

@@ -1,0 +1,78 @@
+"""A bundle that may answer: checked on golden sources, and warm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ojala.gate import golden
+from ojala.model.predictor import Predictor
+from ojala.tables.shards import Columns
+from ojala.vocabulary.bands import narrow_bands
+from serving.edition import Edition
+from serving.heads import ready
+from serving.registered import Served, opened
+from serving.schemas import Head, Model
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answering:
+    """What a request is answered with, from its beginning to its end.
+
+    edition: which versions these are; predictor: with the heads that are ready
+    model, heads: as answers name them, heads that cannot answer included
+    """
+
+    edition: Edition
+    predictor: Predictor
+    model: Model
+    heads: list[Head]
+
+
+def rehearsed(edition: Edition) -> Answering:
+    """An edition that was loaded, checked and asked once, so that its first request is not slow.
+
+    Raises ValueError where it cannot be opened, its answers are not those of its registration, or
+    they are no answers (not finite, errors that are not positive, probabilities that do not sum
+    to one).
+    """
+    found = opened(edition)
+    made = Answering(
+        edition=edition,
+        predictor=Predictor(found.bundle, heads=ready(found.heads)),
+        model=_model(found),
+        heads=[
+            Head(name=one.name, version=one.version, digest=one.digest, state=one.state)
+            for one in found.heads
+        ],
+    )
+    _check(made.predictor, found)
+    return made
+
+
+def _model(found: Served) -> Model:
+    return Model(
+        name=found.name,
+        version=found.version,
+        digest=found.bundle.digest,
+        run_id=str(found.bundle.provenance.get("run_id", "")),
+    )
+
+
+def _check(predictor: Predictor, found: Served) -> None:
+    try:
+        golden.check_answers(predictor.predict(_plain_sources()))
+        if found.golden is not None:
+            objects, stored = golden.read(found.golden)
+            answers = predictor.predict(objects)
+            golden.check_answers(answers)
+            golden.check_same(answers, stored)
+    except ValueError as error:
+        raise ValueError(f"version {found.version} of {found.name}: {error}") from None
+
+
+def _plain_sources() -> Columns:
+    """A flat spectrum in every narrow band, and in i alone: they warm what is served."""
+    flat = {band.token: np.array([1.0, np.nan]) for band in narrow_bands()}
+    return {"MAG_i": np.array([19.0, 19.0])} | flat

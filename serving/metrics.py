@@ -1,0 +1,89 @@
+"""What is counted for Prometheus, over all processes of the server (docs/service.md)."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import bentoml
+import numpy as np
+
+from ojala.model.shown import Shown
+from ojala.tables.shards import Columns
+from ojala.vocabulary.bands import bands
+from ojala.vocabulary.quantities import vocabulary
+
+sources_predicted = bentoml.metrics.Counter(
+    "ojala_sources", "Sources predicted, by the class that they were given", ["spectype", "version"]
+)
+sources_unanswered = bentoml.metrics.Counter(
+    "ojala_sources_unanswered", "Sources that could not be answered, by the reason", ["reason"]
+)
+sources_per_request = bentoml.metrics.Histogram(
+    "ojala_sources_per_request",
+    "Sources of one request",
+    buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000),
+)
+prediction_seconds = bentoml.metrics.Histogram(
+    "ojala_prediction_seconds",
+    "Time that the model took for the sources of one request",
+    buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60),
+)
+bands_missing = bentoml.metrics.Counter(
+    "ojala_band_missing", "Answered sources that came without a band", ["band"]
+)
+stated_errors = bentoml.metrics.Counter(
+    "ojala_stated_errors",
+    "Answers by the size of their 1 sigma: the bin up to which it reaches, +Inf the last",
+    ["quantity", "up_to"],
+)
+switches = bentoml.metrics.Counter(
+    "ojala_switches", "Versions that began to answer while the service ran", ["version"]
+)
+switches_refused = bentoml.metrics.Counter(
+    "ojala_switches_refused", "Versions that were to answer and failed their check", ["version"]
+)
+version_refused = bentoml.metrics.Gauge(
+    "ojala_version_refused",
+    "1 while the alias names a version that failed its check, so that another one answers",
+    ["version"],
+    multiprocess_mode="mostrecent",
+)
+registry_failures = bentoml.metrics.Counter(
+    "ojala_registry_failures", "Times that the registry could not be asked where the alias is"
+)
+version_served = bentoml.metrics.Gauge(
+    "ojala_version_served",
+    "1 for the version that answers, 0 for those that did before",
+    ["version", "digest"],
+    multiprocess_mode="mostrecent",
+)
+
+ERROR_EDGES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+"""Upper edges of the bins of stated errors, each in the unit of its quantity."""
+
+
+def count(seen: Shown, answers: Columns, version: str, seconds: float) -> None:
+    """Count a request that was answered: what was asked, what was missing and what was said."""
+    sources_per_request.observe(len(seen.reason))
+    prediction_seconds.observe(seconds)
+    for spectype, number in Counter(filter(None, answers.get("CLASS", ()))).items():
+        sources_predicted.labels(spectype=spectype, version=version).inc(number)
+    for reason, number in Counter(filter(None, seen.reason)).items():
+        sources_unanswered.labels(reason=reason).inc(number)
+    is_missing = np.isnan(seen.values[seen.answered])
+    for band in bands():
+        number = int(is_missing[:, vocabulary().index(band.token)].sum())
+        if number:
+            bands_missing.labels(band=band.token).inc(number)
+    for name, values in answers.items():
+        if name.endswith("_ERR"):
+            _count_errors(name.removesuffix("_ERR"), values[seen.answered])
+
+
+def _count_errors(quantity: str, errors: np.ndarray) -> None:
+    """Count stated errors of a quantity, (num_answered,), by their bins."""
+    places = np.searchsorted(ERROR_EDGES, errors[np.isfinite(errors)])
+    for place, number in enumerate(np.bincount(places)):
+        if number:
+            up_to = str(ERROR_EDGES[place]) if place < len(ERROR_EDGES) else "+Inf"
+            stated_errors.labels(quantity=quantity, up_to=up_to).inc(int(number))

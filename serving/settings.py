@@ -1,0 +1,36 @@
+"""What environment variables set, each checked: docs/service.md has the table."""
+
+from __future__ import annotations
+
+import math
+import os
+
+
+def seconds(name: str, default: float) -> float:
+    """A time of a setting. Raises ValueError unless it is a number above zero."""
+    text = os.environ.get(name) or str(default)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"{name} is {text!r}, expected seconds above zero")
+    return value
+
+
+def count(name: str, default: int, most: int) -> int:
+    """A whole number of a setting. Raises ValueError unless it is 1 ... ``most``."""
+    text = os.environ.get(name) or str(default)
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= most):
+        raise ValueError(f"{name} is {text!r}, expected a number from 1 to {most}")
+    return int(text)
+
+
+def workers() -> int:
+    """Processes that answer."""
+    return count("OJALA_WORKERS", 1, 256)
+
+
+def follow_seconds() -> float:
+    """How often the registry is asked where the alias is."""
+    return seconds("OJALA_FOLLOW_SECONDS", 5.0)
