@@ -31,6 +31,7 @@ OWN = (
     "fetch-jpas",
     "predict",
     "finetune",
+    "import-release",
     "responses",
 )
 """Sub-commands of the library itself, in the order of its data."""
