@@ -30,6 +30,7 @@ OWN = (
     "fetch-desi",
     "fetch-jpas",
     "predict",
+    "domain",
     "finetune",
     "import-release",
     "responses",

@@ -13,7 +13,10 @@ import pyarrow as pa
 
 from ojala import __version__
 from ojala.catalogue.answers_table import with_answers, with_origin
+from ojala.catalogue.domain import Domain
+from ojala.catalogue.flags import with_flags
 from ojala.catalogue.light import light
+from ojala.catalogue.vac import NO_DOMAIN
 from ojala.heads import head
 from ojala.model import bundle
 from ojala.model.predictor import Predictor
@@ -21,6 +24,7 @@ from ojala.model.shown import NO_RATIOS, Shown
 from ojala.physics.derived import derived
 from ojala.tables.files import check_writable
 from ojala.tables.shards import read_table
+from ojala.vocabulary.quality_flags import FLAGS_COLUMN
 
 
 def predicted(
@@ -30,12 +34,14 @@ def predicted(
     heads: Sequence[head.Head] = (),
     out: Path | None = None,
     named: Mapping[str, str] | None = None,
+    domain: Domain | None = None,
 ) -> pa.Table:
     """The catalogue of ``path`` with the answers as further columns, row by row.
 
     heads: those of the predictor; out: where the answers are to be written, for a refusal before
     they are made where it cannot hold the catalogue's own columns
     named: columns of the catalogue by what they are to be taken for (``light.called``)
+    domain: by which QUALITY_FLAGS tells who is outside of it; None: that is not judged
     The header of the table says what predicted (HEADER_KEYS); what was used of the catalogue, and
     what was not, is said on stderr.
     Raises ValueError naming the file for one that cannot be read or is not understood, one whose
@@ -43,7 +49,7 @@ def predicted(
     """
     catalogue = read_catalogue(path)
     try:
-        columns = light(catalogue, path, named)
+        columns = light(catalogue, named)
         seen = predictor.shown(columns)
         if len(seen.reason) and np.all(seen.reason == NO_RATIOS):
             raise ValueError(
@@ -55,23 +61,25 @@ def predicted(
             if name in catalogue.column_names:
                 raise ValueError(f"column {name} is there already: rename it to keep it")
     except ValueError as error:
-        said = str(error).removeprefix(f"{path}: ")
-        raise ValueError(f"{path}: {said}") from None
+        raise ValueError(f"{path}: {error}") from None
     if out is not None:
         check_writable(catalogue, out, names)
-    answers = predictor.predict(seen, queries)
+    answers = with_flags(predictor, seen, queries, domain)
     if queries is None and "AUTO_iSDSS" in columns:
         answers |= derived(answers, columns["AUTO_iSDSS"])
     answers["REASON"] = answers.pop("REASON")  # last
     _say(path, seen)
     extra = [one.column for one in heads]
-    return with_origin(with_answers(catalogue, answers, extra), _origin(predictor.bundle, heads))
+    origin = _origin(predictor.bundle, heads) | {"domain": domain.said() if domain else NO_DOMAIN}
+    return with_origin(with_answers(catalogue, answers, extra), origin)
 
 
 def _names_of_answers(predictor: Predictor, queries: list[str] | None, scaled: bool) -> list[str]:
     """What the answers will be called, known before any is given; scaled: with line fluxes."""
     blank = predictor.no_answers(queries)
-    return [*blank, *derived(blank, np.empty(0))] if queries is None and scaled else [*blank]
+    if queries is not None:
+        return [*blank]
+    return [*blank, *(derived(blank, np.empty(0)) if scaled else ()), FLAGS_COLUMN]
 
 
 def read_catalogue(path: Path) -> pa.Table:

@@ -21,15 +21,17 @@ from ojala.vocabulary.quantities import observations
 ALL_FILTERS = range(len(NARROW), 61)
 """Elements of an array that can be nothing but the filters of J-PAS, or of miniJPAS."""
 
+PLACE = Path("catalogue")
+"""Of a table in memory: who read it knows the file, and says so."""
+
 OF_I = ("iSDSS", "AUTO_iSDSS")
 """What ``--columns`` may name beside the observations."""
 
 
-def light(catalogue: pa.Table, path: Path, named: Mapping[str, str] | None = None) -> Columns:
+def light(catalogue: pa.Table, named: Mapping[str, str] | None = None) -> Columns:
     """The columns of the vocabulary, and AUTO_iSDSS, of a catalogue, (num_rows,) each.
 
-    path: where it was read, for messages; named: columns of the catalogue by what they are to be
-        taken for (``called``)
+    named: columns of the catalogue by what they are to be taken for (``called``)
     Raises ValueError for columns that are not understood.
     """
     seen = called(catalogue, named or {})
@@ -43,7 +45,10 @@ def light(catalogue: pa.Table, path: Path, named: Mapping[str, str] | None = Non
         raise ValueError(
             f"narrow bands are there in arrays and as columns such as {twice[0]}: leave one kind"
         )
-    return dual_columns(seen, path) | beside
+    try:
+        return dual_columns(seen, PLACE) | beside
+    except ValueError as error:
+        raise ValueError(str(error).removeprefix(f"{PLACE}: ")) from None
 
 
 def called(catalogue: pa.Table, named: Mapping[str, str]) -> pa.Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ojala.catalogue import domain
 from ojala.catalogue.answers import predicted
 from ojala.heads import head
 from ojala.model import bundle
@@ -49,6 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--queries", help="such as SPECTYPE,Z_GAL (default: all 15 quantities, and every head)"
     )
     parser.add_argument(
+        "--domain",
+        type=Path,
+        help="training domain of the bundle, by ojala domain: QUALITY_FLAGS tells who is outside",
+    )
+    parser.add_argument(
         "--columns",
         metavar="BAND=COLUMN,...",
         help="what columns of other names are, such as J0500=flux_500,MAG_i=imag; with iSDSS=... "
@@ -71,7 +77,10 @@ def main(arguments: argparse.Namespace) -> None:
     )
     predictor.check_queries(queries or [])
     named = _named(arguments.columns) if arguments.columns else None
-    table = predicted(arguments.catalogue, predictor, queries, heads, arguments.out, named)
+    within = domain.read(arguments.domain) if arguments.domain else None
+    if within:
+        within.check(opened.digest)
+    table = predicted(arguments.catalogue, predictor, queries, heads, arguments.out, named, within)
     write_table_file(table, arguments.out)
     print(f"{arguments.out}: {len(table)} sources")
 

@@ -148,7 +148,7 @@ def test_the_same_sources_in_any_layout_have_the_same_answers(layout, model, rig
 def test_magnitudes_in_arrays_are_the_ratios_of_their_fluxes():
     columns = as_magnitude_arrays()
     cells = {n: list(v) if np.ndim(v) == 2 else v for n, v in columns.items()}
-    found = light(pa.table(cells), "mags.parquet")
+    found = light(pa.table(cells))
     right = as_ratios()
     for token in TOKENS:  # a magnitude holds no negative flux
         expected = np.where(right[token] > 0, right[token], np.nan)
@@ -159,7 +159,7 @@ def test_magnitudes_in_arrays_are_the_ratios_of_their_fluxes():
 
 def test_own_magnitudes_beside_arrays_are_kept():
     columns = as_arrays() | {"MAG_i": np.full(NUM, 17.5)}
-    found = light(arrow(columns), "dual.fits")
+    found = light(arrow(columns))
     assert np.all(found["MAG_i"] == 17.5) and np.all(found["MAG_W1"] == 18.5)
     assert found["MORPHTYPE"].tolist() == broad()["MORPHTYPE"].tolist()
 
@@ -177,7 +177,7 @@ def numbered(form, tokens=TOKENS):
 def test_bands_by_their_wavelengths_alone_are_refused_by_name(form):
     table = numbered(form)
     with pytest.raises(ValueError, match=re.escape(table.column_names[0])) as raised:
-        light(table, "t.csv")
+        light(table)
     said = str(raised.value)
     assert "--columns J0378=" in said and "\n" not in said
     for layout in ("J0660 (flux over that of i)", "APER_COR_3_0_J0660", "MAG_APER_COR_3_0_J0660"):
@@ -186,9 +186,9 @@ def test_bands_by_their_wavelengths_alone_are_refused_by_name(form):
 
 def test_a_grid_of_other_numbers_is_nobodys_bands():
     table = pa.table({f"pz_{k}": np.ones(2) for k in range(300, 1000)} | {"MAG_i": np.ones(2)})
-    assert set(light(table, "t.csv")) == {"MAG_i"}
+    assert set(light(table)) == {"MAG_i"}
     few = numbered("flux_{0}", TOKENS[:4])
-    assert set(light(few, "t.csv")) == {"MAG_i"}
+    assert set(light(few)) == {"MAG_i"}
 
 
 REFUSED = {
@@ -253,7 +253,7 @@ def test_a_row_with_a_short_array_is_named():
     cells = {n: [row.tolist() for row in v] if np.ndim(v) == 2 else v for n, v in columns.items()}
     cells["FLUX_APER_COR_3_0"][5] = cells["FLUX_APER_COR_3_0"][5][:50]
     with pytest.raises(ValueError, match="row 6: flux_aper_cor_3_0 has 50 elements"):
-        light(pa.table(cells), "dual.parquet")
+        light(pa.table(cells))
 
 
 def test_the_narrow_bands_are_those_between_the_ends():
