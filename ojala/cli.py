@@ -30,7 +30,9 @@ OWN = (
     "fetch-desi",
     "fetch-jpas",
     "predict",
+    "domain",
     "finetune",
+    "import-release",
     "responses",
 )
 """Sub-commands of the library itself, in the order of its data."""

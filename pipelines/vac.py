@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ojala.catalogue.vac import write_vac
+from ojala.catalogue.flags import with_flags
+from ojala.catalogue.vac import NO_DOMAIN, write_vac
 from ojala.heads import head
 from ojala.model import bundle
 from ojala.model.head_protocol import check_base
@@ -17,6 +18,7 @@ from ojala.model.predictor import Predictor
 from ojala.physics.cosmology import COSMOLOGY
 from ojala.physics.derived import derived
 from ojala.tables.shards import Columns, as_table, column, columns_of, jpas_schema, read_table
+from ojala.vocabulary.quality_flags import bit
 from pipelines import paths, stage
 
 
@@ -29,7 +31,8 @@ def vac() -> None:
     _check_heads(opened.digest)
     heads = head.load_all(paths.HEADS, opened.digest)
     table = read_table(paths.JPAS)
-    predicted = Predictor(opened, heads=heads).predict(table)
+    predictor = Predictor(opened, heads=heads)
+    predicted = with_flags(predictor, predictor.shown(table))
     predicted |= derived(predicted, columns_of(table)["AUTO_iSDSS"])
     rejects = pq.read_table(paths.JPAS_REJECTS)
     unanswered = predicted.pop("REASON")
@@ -70,8 +73,8 @@ def _keys(rejects: pa.Table) -> pa.Table:
 
 
 def _padded(values: np.ndarray, num_missing: int) -> np.ndarray:
-    """Values with as many missing ones at the end."""
-    missing = "" if values.dtype.kind in "OU" else np.nan
+    """Values with as many missing ones at the end; flags say that there is no answer."""
+    missing = {"O": "", "U": "", "i": bit("NO_ANSWER")}.get(values.dtype.kind, np.nan)
     return np.concatenate([values, np.full(num_missing, missing, dtype=values.dtype)])
 
 
@@ -96,6 +99,7 @@ def _provenance(opened: bundle.Bundle, heads: list[head.Head]) -> dict[str, str]
         "mocks_digest": made["data"].get("data/weights", ""),
         "jpas_digest": made["data"].get("data/jpas", ""),
         "data_source": made["data_source"],
+        "domain": NO_DOMAIN,
         "cosmology": f"flat LCDM, H0 = {COSMOLOGY.H0.value:g}, Om = {COSMOLOGY.Om0:g}",
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }

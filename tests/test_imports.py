@@ -16,6 +16,7 @@ ROOMS = (
     "sky",
     "training_set",
     "model",
+    "published",
     "training",
     "heads",
     "catalogue",

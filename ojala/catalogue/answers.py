@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,18 @@ import pyarrow as pa
 
 from ojala import __version__
 from ojala.catalogue.answers_table import with_answers, with_origin
+from ojala.catalogue.domain import Domain
+from ojala.catalogue.flags import with_flags
+from ojala.catalogue.light import light
+from ojala.catalogue.vac import NO_DOMAIN
 from ojala.heads import head
 from ojala.model import bundle
 from ojala.model.predictor import Predictor
-from ojala.model.shown import NO_RATIOS, Shown, other_columns, token_columns
+from ojala.model.shown import NO_RATIOS, Shown
 from ojala.physics.derived import derived
-from ojala.tables.columns import as_text, flat, is_text, masked_of
 from ojala.tables.files import check_writable
 from ojala.tables.shards import read_table
-from ojala.vocabulary.band_columns import band_columns
+from ojala.vocabulary.quality_flags import FLAGS_COLUMN
 
 
 def predicted(
@@ -30,11 +33,15 @@ def predicted(
     queries: list[str] | None = None,
     heads: Sequence[head.Head] = (),
     out: Path | None = None,
+    named: Mapping[str, str] | None = None,
+    domain: Domain | None = None,
 ) -> pa.Table:
     """The catalogue of ``path`` with the answers as further columns, row by row.
 
     heads: those of the predictor; out: where the answers are to be written, for a refusal before
     they are made where it cannot hold the catalogue's own columns
+    named: columns of the catalogue by what they are to be taken for (``light.called``)
+    domain: by which QUALITY_FLAGS tells who is outside of it; None: that is not judged
     The header of the table says what predicted (HEADER_KEYS); what was used of the catalogue, and
     what was not, is said on stderr.
     Raises ValueError naming the file for one that cannot be read or is not understood, one whose
@@ -42,14 +49,12 @@ def predicted(
     """
     catalogue = read_catalogue(path)
     try:
-        wanted = band_columns(catalogue.column_names).names()
-        wanted |= set(other_columns(catalogue.column_names).values())
-        columns = token_columns({name: _plain(catalogue[name]) for name in wanted})
+        columns = light(catalogue, named)
         seen = predictor.shown(columns)
         if len(seen.reason) and np.all(seen.reason == NO_RATIOS):
             raise ValueError(
                 "narrow bands are ratios to f_lambda(i), of order 1, and these are not: "
-                "divide f_lambda of each band by that of i"
+                "divide f_lambda of each band by that of i, or name that of i too (iSDSS)"
             )
         names = _names_of_answers(predictor, queries, "AUTO_iSDSS" in columns)
         for name in names:
@@ -59,19 +64,22 @@ def predicted(
         raise ValueError(f"{path}: {error}") from None
     if out is not None:
         check_writable(catalogue, out, names)
-    answers = predictor.predict(seen, queries)
+    answers = with_flags(predictor, seen, queries, domain)
     if queries is None and "AUTO_iSDSS" in columns:
         answers |= derived(answers, columns["AUTO_iSDSS"])
     answers["REASON"] = answers.pop("REASON")  # last
     _say(path, seen)
     extra = [one.column for one in heads]
-    return with_origin(with_answers(catalogue, answers, extra), _origin(predictor.bundle, heads))
+    origin = _origin(predictor.bundle, heads) | {"domain": domain.said() if domain else NO_DOMAIN}
+    return with_origin(with_answers(catalogue, answers, extra), origin)
 
 
 def _names_of_answers(predictor: Predictor, queries: list[str] | None, scaled: bool) -> list[str]:
     """What the answers will be called, known before any is given; scaled: with line fluxes."""
     blank = predictor.no_answers(queries)
-    return [*blank, *derived(blank, np.empty(0))] if queries is None and scaled else [*blank]
+    if queries is not None:
+        return [*blank]
+    return [*blank, *(derived(blank, np.empty(0)) if scaled else ()), FLAGS_COLUMN]
 
 
 def read_catalogue(path: Path) -> pa.Table:
@@ -107,18 +115,3 @@ def _origin(opened: bundle.Bundle, heads: Sequence[head.Head]) -> dict[str, str]
         "heads": ", ".join(f"{one.name} {one.digest}" for one in heads),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-
-
-def _plain(column: pa.ChunkedArray) -> np.ndarray:
-    """A column's values; nulls are NaN, or an empty name."""
-    values = flat(column)
-    if values.null_count == len(values) and (len(values) or pa.types.is_null(values.type)):
-        return np.full(len(values), np.nan)
-    if is_text(values.type):
-        return np.array([word or "" for word in as_text(values).to_pylist()], dtype=object)
-    if pa.types.is_boolean(values.type) and values.null_count:
-        return np.array(["" if v is None else str(v) for v in values.to_pylist()], dtype=object)
-    plain = masked_of(values)
-    if plain.dtype.kind == "O":  # lists of several lengths
-        return np.array([str(value) for value in plain], dtype=object)
-    return np.ma.filled(plain.astype(np.float64), np.nan) if np.ma.isMA(plain) else plain

@@ -10,6 +10,7 @@ from ojala.model.redshift_columns import SUFFIXES
 from ojala.physics.derived import LINES
 from ojala.tables.shards import jpas_schema
 from ojala.vocabulary.catalogue_columns import ERROR_SUFFIX, vac_column
+from ojala.vocabulary.quality_flags import FLAGS_COLUMN, quality_flags
 from ojala.vocabulary.quantities import REDSHIFTS, queries
 
 HEAD = """# The value-added catalogue
@@ -38,6 +39,34 @@ stands in the file, and its card `HEADS` says which heads they were.
 Made from the tables of the code by `python -m ojala.catalogue.datamodel`; a test keeps it so.
 """
 
+ELSEWHERE = """## Names elsewhere
+
+What is read from p(z) of a class stands under names of its token; `X` is `Z_GAL` or `Z_QSO`. In the
+catalogues of Euclid (product PhzCatalog) and of Rubin (RAIL's point estimates) the same is called
+
+| here | Euclid | Rubin |
+|---|---|---|
+| `X` | `PHZ_MODE_1` | `z_mode` |
+| `X_MEDIAN` | `PHZ_MEDIAN` | `z_median` |
+| `X_MEAN` | | `z_mean` |
+| `X_ERR`, about the mode | | |
+| `X_LOW68`, `X_HIGH68` | `PHZ_70_INT` (70 % there) | `z_err68_low`, `z_err68_high` |
+| `X_LOW90`, `X_HIGH90` | `PHZ_90_INT` | |
+| `X_LOW95`, `X_HIGH95` | `PHZ_95_INT` | `z_err95_low`, `z_err95_high` |
+| `X_MODE_2`, `X_MODE_2_WEIGHT` | `PHZ_MODE_2`, `PHZ_MODE_2_AREA` | |
+| `QUALITY_FLAGS` | `PHZ_FLAGS` | |
+| p(z) of `ojala publish` | `PHZ_PDF` | qp ensemble |
+"""
+
+FLAGS = """## Quality flags
+
+`QUALITY_FLAGS` is the sum of the bits that apply: `QUALITY_FLAGS & 8` is not 0 where the class is
+ambiguous. `ojala predict` sets them where all is asked. `OUTSIDE_TRAINING` needs the domain of the
+bundle (`ojala domain data/weights --out models/domain.safetensors`, then `ojala predict --domain`):
+the Mahalanobis distance of the embedding is judged by held-out sources, and the card `DOMAIN` says
+with which share of false alarms, or that the bit was not judged. Sources with few bands are not.
+"""
+
 PROVENANCE = """## Provenance
 
 FITS cards of the table's header; the same entries are metadata of the Parquet file. What
@@ -62,12 +91,16 @@ def page() -> str:
             if suffix not in ("", ERROR_SUFFIX)
         ],
         "Derived, each with its error": derived,
+        "Quality": [FLAGS_COLUMN, "REASON"],
     }
     parts = [HEAD]
     for title, names in sections.items():
         parts.append(
             f"## {title}\n\n| column | unit | UCD | meaning |\n|---|---|---|---|\n" + _rows(names)
         )
+    bits = "".join(f"| {f.bit} | `{f.name}` | {f.description} |\n" for f in quality_flags())
+    parts.append(f"{FLAGS}\n| bit | name | meaning |\n|---:|---|---|\n{bits}")
+    parts.append(ELSEWHERE)
     cards = "".join(
         f"| {card} | `{name}` | {text} |\n" for name, (card, text) in HEADER_KEYS.items()
     )

@@ -35,10 +35,15 @@ HEADER_KEYS = {
     "mocks_digest": ("DESIDATA", "digest of the DESI mocks (DVC)"),
     "jpas_digest": ("JPASDATA", "digest of the J-PAS table (DVC)"),
     "data_source": ("DATASRC", "simulated, desi or release"),
+    "domain": ("DOMAIN", "training domain of OUTSIDE_TRAINING"),
     "cosmology": ("COSMO", "cosmology of the luminosities"),
     "created": ("DATE", "when the catalogue was written (UTC)"),
 }
 """FITS card and meaning of each entry of the provenance."""
+
+
+NO_DOMAIN = "none: OUTSIDE_TRAINING is not judged"
+"""Entry of the provenance where no training domain was given."""
 
 
 def write_vac(

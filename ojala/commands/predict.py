@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ojala.catalogue import domain
 from ojala.catalogue.answers import predicted
 from ojala.heads import head
 from ojala.model import bundle
@@ -18,9 +19,10 @@ Class, redshift and physical quantities of the sources of a catalogue.
 
 The catalogue holds whatever bands there are, named as the released mocks name them: J0378 ... J0910
 (flux density over that of the i band), MAG_i (needed), MAG_G, MAG_R, MAG_Z, MAG_W1, MAG_W2 (AB),
-MORPHTYPE; or as the J-PAS archive and the released CSV name them (FLUX_APER_COR_3_0_J0660). NaN, an
-empty cell, 99 and the like are not observed. The answers stand beside its own columns; a source
-that cannot be answered, without MAG_i say, has none, and REASON says why. Line fluxes and
+MORPHTYPE; or as the J-PAS archive and the released CSV name them (FLUX_APER_COR_3_0_J0660), also
+in arrays of all 57 filters (FLUX_APER_COR_3_0); --columns tells what columns of other names are.
+NaN, an empty cell, 99 and the like are not observed. The answers stand beside its own columns; a
+source that cannot be answered, without MAG_i say, has none, and REASON says why. Line fluxes and
 luminosities need AUTO_iSDSS, the total i flux in 1e-19 erg/s/cm2/Angstrom.
 
 Example:
@@ -47,6 +49,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--queries", help="such as SPECTYPE,Z_GAL (default: all 15 quantities, and every head)"
     )
+    parser.add_argument(
+        "--domain",
+        type=Path,
+        help="training domain of the bundle, by ojala domain: QUALITY_FLAGS tells who is outside",
+    )
+    parser.add_argument(
+        "--columns",
+        metavar="BAND=COLUMN,...",
+        help="what columns of other names are, such as J0500=flux_500,MAG_i=imag; with iSDSS=... "
+        "the narrow bands are fluxes in the aperture of i, else ratios to it",
+    )
     project.add_argument(parser)
 
 
@@ -63,6 +76,23 @@ def main(arguments: argparse.Namespace) -> None:
         [query.strip() for query in arguments.queries.split(",")] if arguments.queries else None
     )
     predictor.check_queries(queries or [])
-    table = predicted(arguments.catalogue, predictor, queries, heads, arguments.out)
+    named = _named(arguments.columns) if arguments.columns else None
+    within = domain.read(arguments.domain) if arguments.domain else None
+    if within:
+        within.check(opened.digest)
+    table = predicted(arguments.catalogue, predictor, queries, heads, arguments.out, named, within)
     write_table_file(table, arguments.out)
     print(f"{arguments.out}: {len(table)} sources")
+
+
+def _named(text: str) -> dict[str, str]:
+    """Columns by what they are taken for, of ``--columns``."""
+    named: dict[str, str] = {}
+    for pair in text.split(","):
+        name, equals, column = (part.strip() for part in pair.partition("="))
+        if not (name and equals and column):
+            raise ValueError(f"--columns has {pair.strip()!r}, expected such as J0500=flux_500")
+        if name in named:
+            raise ValueError(f"--columns names {name} twice")
+        named[name] = column
+    return named

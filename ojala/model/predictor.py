@@ -32,6 +32,9 @@ from ojala.vocabulary.quantities import queries as all_queries
 
 Array = NDArray[np.floating[Any]]
 
+REDSHIFT_ERROR, OF_Z = "redshift_error", "of z"
+"""Entry of a bundle's provenance whose network answers the error of z, not of dz / (1 + z)."""
+
 QUIET_ROWS = 20_000
 """Sources that are predicted without a progress bar."""
 
@@ -61,6 +64,8 @@ class Predictor:
         self.device = device or default_device()
         self.model = bundle.model.to(self.device).eval()
         self.stretch = Stretch(bundle.scaling).to(self.device)
+        if bundle.provenance.get(REDSHIFT_ERROR) == OF_Z:
+            self.stretch.redshift_scale.zero_()
         self.precision = precision
         self.batch_size = batch_size or rows_per_batch(self.device)
 

@@ -40,6 +40,15 @@ KNOWN = (
     "(1e-19 erg/s/cm2/Angstrom) and MAG_APER_COR_3_0_J0660 (AB), these with iSDSS of the same "
     "aperture, and MAG_G for broad bands (AB)"
 )
+
+NUMBERS = {
+    number: token
+    for token in NARROW
+    for number in (token[1:], token[1:].lstrip("0"), f"{token[1:].lstrip('0')}0")
+}
+"""Wavelengths of the narrow bands as a name may hold them, in nm or Angstrom."""
+ENOUGH_NUMBERED = 5
+MOSTLY = 0.8
 IN_ARRAYS = re.compile(rf"(flux|mag)_{APERTURE}")
 
 
@@ -101,6 +110,8 @@ def band_columns(names: Iterable[str]) -> BandColumns:
                 f"column {seen} holds light in an aperture, and there is no iSDSS of the same to "
                 f"divide by; {KNOWN}"
             )
+    if NARROW.isdisjoint(chosen):
+        _refuse_numbered(names)
     picked = {token: _one(found, token) for token, found in chosen.items()}
     return BandColumns(
         values=picked,
@@ -159,7 +170,8 @@ def _form(values: Found, names: Sequence[str]) -> str:
     arrays = [name for name in names if IN_ARRAYS.fullmatch(name.strip().lower())]
     if arrays and not forms:
         raise ValueError(
-            f"column {arrays[0]} holds all filters in one array: ojala jpas reads such a table"
+            f"column {arrays[0]} holds all filters in one array: ojala predict and ojala jpas read "
+            "such a table, with FLUX_ or MAG_APER_COR_3_0 and AUTO"
         )
     return known[0] if known else ""
 
@@ -176,6 +188,29 @@ def _refuse_left_out(values: Found, chosen: Mapping[str, list[str]]) -> None:
                 f"column {seen}{' ...' if len(left) > 3 else ''}: narrow bands in a form that is "
                 f"{'not that of ' + next(iter(chosen.values()))[0] if chosen else 'not known'}; "
                 f"{KNOWN}"
+            )
+
+
+def _refuse_numbered(names: Sequence[str]) -> None:
+    """Raise ValueError for columns of one form that are numbered as the narrow bands are.
+
+    ENOUGH_NUMBERED of them, and few others of the form: a grid of p(z) has other numbers too.
+    """
+    numbered: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for name in names:
+        plain = name.strip().lower()
+        found = re.findall(r"(?<!\d)\d{3,4}(?!\d)", plain)
+        words = set(re.split(r"[^a-z]+", plain))
+        if len(found) == 1 and words.isdisjoint(ERROR_WORDS | OTHER_WORDS):
+            form = plain.replace(found[0], "{}")
+            numbered[form][NUMBERS.get(found[0], "")].append(name)
+    for found_of in numbered.values():
+        others = len(found_of.pop("", []))
+        if len(found_of) >= ENOUGH_NUMBERED and len(found_of) >= MOSTLY * (len(found_of) + others):
+            seen = [found_of[token][0] for token in sorted(found_of)]
+            raise ValueError(
+                f"columns {', '.join(seen[:3])} ... ({len(seen)}) are numbered as narrow bands are "
+                f"and named as none: name them, or say --columns {min(found_of)}={seen[0]}; {KNOWN}"
             )
 
 

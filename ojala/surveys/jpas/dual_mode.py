@@ -101,12 +101,13 @@ def read_dual(path: str | Path, *, rows_per_block: int = 20_000) -> Iterator[Det
     """
     seen: dict[int, NDArray[np.int64]] = {}
     for part in catalogue_paths(path):
-        for block in _read_table(without_schema(open_catalogue(part)), rows_per_block):
+        for block in detections(without_schema(open_catalogue(part)), rows_per_block):
             _take_down(seen, block)
             yield block
 
 
-def _read_table(table: Catalogue, rows_per_block: int) -> Iterator[Detections]:
+def detections(table: Catalogue, rows_per_block: int) -> Iterator[Detections]:
+    """Blocks of sources of an opened dual-mode table. Raises ValueError as ``read_dual`` does."""
     _refuse_minijpas(table)
     form, wave = _form(table), pivots(float(table.header.get(I_WAVE_CARD, ARCHIVE_I_WAVE)))
     values, errors = VALUE_AND_ERROR[form]

@@ -1,0 +1,107 @@
+"""QUALITY_FLAGS: what a user of an answer should know before she trusts it, as documented bits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ojala.catalogue.domain import Domain
+from ojala.model.predictor import Predictor
+from ojala.model.redshift_columns import SECOND
+from ojala.model.shown import Shown
+from ojala.tables.shards import Columns
+from ojala.vocabulary.bands import narrow_bands
+from ojala.vocabulary.quality_flags import FLAGS_COLUMN, bit
+from ojala.vocabulary.quantities import CLASSES, vocabulary
+
+ENOUGH_BANDS = 50
+"""Narrow bands of the selection of Section 2.2, of 54."""
+
+SURE = 0.9
+"""Probability of a class that is not ambiguous."""
+
+SECOND_WEIGHT = 0.1
+"""Probability of a second mode of p(z) that must not be overlooked."""
+
+WIDE_REDSHIFT = 0.05
+"""Error of a redshift over 1 + z whose threefold is an outlier's 0.15."""
+
+WIDE = {"GALAXY": {"LOGM": 0.5, "LOGSFR": 0.5}, "QSO": {"LOGM": 0.5, "LOGSFR": 0.5}}
+WIDE |= {"STAR": {"TEFF": 500.0}}
+"""Errors beyond which a quantity of a class says little: 0.5 dex as Section 4.5 cuts, 500 K."""
+
+REDSHIFT_OF = {"GALAXY": "Z_GAL", "QSO": "Z_QSO"}
+
+
+def with_flags(
+    predictor: Predictor,
+    shown: Shown,
+    queries: Sequence[str] | None = None,
+    domain: Domain | None = None,
+) -> Columns:
+    """The answers of ``Predictor.predict``, and QUALITY_FLAGS where nothing was asked by name.
+
+    domain: of the predictor's bundle; None: OUTSIDE_TRAINING is not judged
+    """
+    if queries is not None:
+        return predictor.predict(shown, queries)
+    answers = predictor.predict(shown, embeddings=domain is not None)
+    outside = None if domain is None else domain.outside(answers.pop("EMBEDDING"))
+    return answers | {FLAGS_COLUMN: flags(answers, shown, outside)}
+
+
+def flags(
+    answers: Columns, shown: Shown, outside: NDArray[np.bool_] | None = None
+) -> NDArray[np.int32]:
+    """Bits of ``vocabulary.quality_flags``, (num_sources,).
+
+    answers: of ``Predictor.predict`` to the default queries; shown: what they were about
+    outside: sources whose embedding is outside the domain of training (``catalogue.domain``),
+        (num_sources,); None: that bit is not judged
+    """
+    num_bands = np.isfinite(shown.values[:, _NARROW]).sum(axis=1)
+    few = num_bands < ENOUGH_BANDS
+    probability = np.stack([answers[f"P_{name}"] for name in CLASSES], axis=1)
+    said = {
+        "FEW_BANDS": few,
+        "CLASS_AMBIGUOUS": probability.max(axis=1) < SURE,
+        "QUASAR_HOST": answers["CLASS"] == "QSO",
+    } | _of_class(answers)
+    if outside is not None:
+        said["OUTSIDE_TRAINING"] = outside & ~few
+    found = np.zeros(len(few), dtype=np.int32)
+    for name, rows in said.items():
+        found |= np.where(rows, bit(name), 0).astype(np.int32)
+    return np.where(shown.answered, found, bit("NO_ANSWER")).astype(np.int32)
+
+
+_NARROW = [vocabulary().index(band.token) for band in narrow_bands()]
+
+
+def _of_class(answers: Columns) -> dict[str, NDArray[np.bool_]]:
+    """Flags that look at the redshift and quantities of the most probable class."""
+    nobody = np.zeros(len(answers["CLASS"]), dtype=bool)
+    multimodal, wide_redshift, wide = nobody.copy(), nobody.copy(), nobody.copy()
+    with np.errstate(invalid="ignore"):
+        for name in CLASSES:
+            of_class = answers["CLASS"] == name
+            for token, limit in WIDE[name].items():
+                wide |= of_class & _above(answers[f"{token}_ERR"], limit)
+            if name in REDSHIFT_OF:
+                z = REDSHIFT_OF[name]
+                multimodal |= of_class & (answers[f"{z}{SECOND}_WEIGHT"] >= SECOND_WEIGHT)
+                share = answers[f"{z}_ERR"] / (1 + answers[z])
+                wide_redshift |= of_class & _above(share, WIDE_REDSHIFT)
+    return {
+        "REDSHIFT_MULTIMODAL": multimodal,
+        "REDSHIFT_WIDE": wide_redshift,
+        "QUANTITY_WIDE": wide,
+    }
+
+
+def _above(error: NDArray[Any], limit: float) -> NDArray[np.bool_]:
+    """Whether errors are above a limit, or are none."""
+    return ~(np.asarray(error) <= limit)

@@ -1,0 +1,64 @@
+"""``ojala domain``: where the embeddings of held-out sources lie."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from ojala.catalogue import domain
+from ojala.catalogue.answers import read_catalogue
+from ojala.catalogue.light import light
+from ojala.model import bundle
+from ojala.model.predictor import Predictor
+from ojala.tables import project
+from ojala.tables.writing import check_place
+
+EXAMPLE = """\
+Measures the domain of training of a bundle: the distances of embeddings of held-out sources, and
+the one that a stated share of them exceeds. ojala predict --domain sets the bit OUTSIDE_TRAINING of
+QUALITY_FLAGS by it. Of a table with a column "split" the rows "val" are taken.
+
+Example:
+    ojala domain data/weights --bundle models/ojala --out models/domain.safetensors"""
+
+HELD_OUT = "val"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of ``ojala domain``."""
+    parser.description = EXAMPLE
+    parser.add_argument("sources", type=Path, metavar="SOURCES", help="held-out sources, any table")
+    parser.add_argument(
+        "--bundle",
+        type=Path,
+        default=Path("models/ojala"),
+        help="directory of a trained model (%(default)s)",
+    )
+    parser.add_argument("--out", type=Path, required=True, help="file to write: .safetensors")
+    parser.add_argument(
+        "--false-alarms",
+        type=float,
+        default=domain.FALSE_ALARMS,
+        help="share of held-out sources that are said to be outside (%(default)s)",
+    )
+    project.add_argument(parser)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Run ``ojala domain``."""
+    if not 0 < arguments.false_alarms < 1:
+        raise ValueError(f"--false-alarms is {arguments.false_alarms}, expected 0 ... 1")
+    check_place(arguments.out)
+    opened = bundle.load(arguments.bundle)
+    table = read_catalogue(arguments.sources)
+    if "split" in table.column_names:
+        table = table.filter(np.array(table["split"].to_pylist()) == HELD_OUT)
+    try:
+        embeddings = Predictor(opened).embed(light(table))
+        found = domain.measured(embeddings, opened.digest, false_alarms=arguments.false_alarms)
+    except ValueError as error:
+        raise ValueError(f"{arguments.sources}: {error}") from None
+    domain.write(found, arguments.out)
+    print(f"{arguments.out}: {found.said()}")

@@ -1,0 +1,1 @@
+"""The weights that the authors published, as a bundle."""
