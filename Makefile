@@ -6,7 +6,11 @@ INSTALLED := $(VENV)/.installed
 PEERS := .peers
 PEERS_INSTALLED := $(PEERS)/.installed
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
+# What only tests and checks use; the images do without.
+DEV ?= requirements/dev.txt
 LOCKS := $(wildcard requirements/*.txt)
+# An index or a directory of wheels with another build of torch, PyTorch's for CPUs say (README).
+TORCH_INDEX ?=
 PYTHON = $(shell for p in python3.11 python3.12 python3; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null \
 	&& { command -v "$$p"; break; }; done)
@@ -21,7 +25,8 @@ export MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR := false
 export BENTOML_DO_NOT_TRACK := true
 export BENTOML_HOME ?= $(CURDIR)/.ojala/bentoml
 
-.PHONY: help install requirements lint type test repro deps tune peers ui serve docs-figures
+.PHONY: help install requirements lint type test repro deps tune peers ui serve docs-figures \
+	torch-choice image test-images up down
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -31,17 +36,22 @@ install: $(INSTALLED) ## make .venv with every package pinned, and the project i
 
 requirements: $(LOCKED) ## the packages alone, without the project
 
-$(LOCKED): $(LOCKS)
+# What there is is not made anew without a word, and a wish is not passed over without one.
+torch-choice:
+	@test -z "$(TORCH_INDEX)" -o ! -e $(LOCKED) || test "$$(cat $(LOCKED))" = "$(TORCH_INDEX)" || { \
+		echo "make: $(VENV) holds torch from elsewhere than TORCH_INDEX: remove $(VENV) first" >&2; exit 1; }
+
+$(LOCKED): $(LOCKS) | torch-choice
 	@test -x $(VENV)/bin/python || test -n "$(PYTHON)" || { \
 		echo "make: neither Python 3.11 nor 3.12 was found; install python3.11 and its venv" >&2; exit 1; }
 	@test -x $(VENV)/bin/python || "$(PYTHON)" -m venv $(VENV) || { rm -rf $(VENV); \
 		echo "make: $(PYTHON) cannot make a virtual environment; install its venv package" >&2; exit 1; }
 	$(PIP) install --quiet --upgrade pip
-	$(PIP) install --progress-bar off -c requirements/lock.txt -r requirements/torch.txt
+	TORCH_INDEX="$(TORCH_INDEX)" requirements/torch.sh "$(CURDIR)/$(VENV)/bin/python"
 	$(PIP) install --quiet --progress-bar off --no-deps -r requirements/lock.txt
 	$(PIP) install --quiet --progress-bar off --no-deps --no-build-isolation \
-		-r requirements/templates.txt -r requirements/dev.txt
-	@touch $@
+		$(addprefix -r ,requirements/templates.txt $(DEV))
+	@printf '%s' "$(TORCH_INDEX)" > $@
 
 $(INSTALLED): $(LOCKED) pyproject.toml $(wildcard requirements/*.py)
 	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
@@ -96,6 +106,25 @@ ui: $(INSTALLED) ## the MLflow UI: runs side by side, registered versions
 
 serve: $(INSTALLED) ## a service of the registered model on PORT, 3000 (docs/service.md)
 	@python -m serving
+
+TARGET ?= serve
+IMAGE_SETTINGS = IMAGE BASE GPU_BASE GPU_BUILD_BASE TORCH_INDEX PIP_CONF APT_CONF CERTIFICATES BUILDER BUILD_OPTIONS
+export $(IMAGE_SETTINGS)
+
+image: ## an image by docker, podman or buildah: TARGET=serve, train-cpu, train-gpu or registry
+	infra/build_image "$(TARGET)"
+
+test-images: $(INSTALLED) ## build serve and train-cpu with buildah, and use them (docs/cluster.md)
+	OJALA_TEST_IMAGES=1 python -m pytest -p no:cacheprovider -rs tests/infra/test_images.py
+
+COMPOSE = docker compose --env-file infra/stack.env --file infra/compose/compose.yaml
+
+up: ## the whole stack in containers, on this machine (docs/cluster.md)
+	infra/compose/make_secrets
+	$(COMPOSE) up --detach --wait
+
+down: ## stop the stack; its volumes keep what it knows
+	$(COMPOSE) down
 
 deps: $(INSTALLED) ## write the lists of code in dvc.yaml from what each stage imports
 	python -m pipelines.stage_code

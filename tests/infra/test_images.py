@@ -1,0 +1,107 @@
+"""`make test-images`: both images are built with buildah and do their work, read-only, not as root."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+from urllib.error import URLError
+
+import pandas as pd
+import pytest
+from infra.containers import build, container
+from serving.test_serve import free_port
+from toy_heads import toy_bundle
+from toy_registry import toy_project
+
+from ojala.gate.golden import golden_objects
+from ojala.model import bundle
+from ojala.model.predictor import Predictor
+from ojala.tables.shards import columns_of
+from pipelines.registry import registration
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif("OJALA_TEST_IMAGES" not in os.environ, reason="make test-images builds them"),
+    pytest.mark.skipif(shutil.which("buildah") is None, reason="needs buildah"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount what buildah built"),
+]
+GIGABYTE = 1e9
+SOURCE = {"MAG_i": 18.9, "MAG_G": 20.4, "MAG_R": 19.4, "J0500": 0.45, "J0660": 0.93}
+
+
+@contextmanager
+def running(command, log, **settings):
+    """A process that ends with the block."""
+    with open(log, "w") as told:
+        process = subprocess.Popen(command, stdout=told, stderr=subprocess.STDOUT, **settings)
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def answer(url, body=None, patience=180):
+    """What a server says as soon as it is there."""
+    sent = None if body is None else json.dumps(body).encode()
+    asked = urllib.request.Request(url, sent, {"Content-Type": "application/json"})
+    end = time.monotonic() + patience
+    while True:
+        try:
+            with urllib.request.urlopen(asked, timeout=60) as said:
+                return said.read().decode()
+        except (URLError, ConnectionError):
+            assert time.monotonic() < end, f"{url} does not answer"
+            time.sleep(1)
+
+
+def test_a_service_answers_with_the_registered_bundle(tmp_path):
+    size = build("serve", "localhost/ojala-serve:test")
+    print(f"serve: {size}")
+    port, registry = free_port(), free_port()
+    server = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port"]
+    server += [str(registry), "--workers", "1", "--backend-store-uri"]
+    server += [f"sqlite:///{tmp_path}/server.db", "--artifacts-destination", str(tmp_path / "kept")]
+    address = f"http://127.0.0.1:{registry}"
+    with running(server, tmp_path / "mlflow.log"):
+        answer(f"{address}/health")
+        place = toy_bundle(tmp_path / "ojala")
+        opened = bundle.load(place)
+        with toy_project(tmp_path, MLFLOW_TRACKING_URI=address):
+            example = pd.DataFrame([SOURCE | {"J0820": 1.08}])
+            said = Predictor(opened).predict({name: example[name].to_numpy() for name in example})
+            made = registration.register(
+                place, digest=opened.digest, run_id="", example=example, answer=said
+            )
+        with container("localhost/ojala-serve:test") as words:
+            imported = "import importlib.util as u; print([n for n in ('ray', 'dvc', 'optuna', 'sqlalchemy', 'pip', 'matplotlib', 'pandas') if u.find_spec(n)])"
+            found = subprocess.check_output(words("python", "-c", imported), text=True)
+            assert found.strip() == "[]"
+            refused = subprocess.run(words("touch", "/opt/ojala/it"), capture_output=True, text=True)
+            assert "Read-only file system" in refused.stderr
+            begun = words(PORT=port, BENTOML_HOST="127.0.0.1", MLFLOW_TRACKING_URI=address)
+            with running(begun, tmp_path / "serve.log"):
+                answer(f"http://127.0.0.1:{port}/readyz")
+                told = json.loads(answer(f"http://127.0.0.1:{port}/predict", {"sources": [SOURCE]}))
+    assert told["model"]["version"] == made.version and told["model"]["digest"] == opened.digest
+    expected = Predictor(opened).predict({name: [value] for name, value in SOURCE.items()})
+    assert told["predictions"][0]["Z_GAL"] == pytest.approx(float(expected["Z_GAL"][0]), rel=1e-5)
+
+
+def test_stages_run_in_a_project_on_a_volume(tmp_path):
+    size = build("train-cpu", "localhost/ojala-train-cpu:test")
+    print(f"train-cpu: {size}")
+    project = tmp_path / "project"
+    project.mkdir()
+    shutil.chown(project, 1000, 1000)
+    with container("localhost/ojala-train-cpu:test", project) as words:
+        version = subprocess.check_output(words("ojala", "--version"), text=True)
+        assert version.strip()
+        subprocess.run(words("dvc", "repro", "jpas"), check=True)
+        again = subprocess.check_output(words("dvc", "repro", "jpas"), text=True)
+    assert "Data and pipelines are up to date" in again
+    assert (project / "data" / "jpas").is_dir() and (project / "dvc.lock").is_file()
