@@ -125,14 +125,6 @@ class RedshiftPdf:
             low, high = np.where(held < level, half, low), np.where(held < level, high, half)
         return np.where(self.known, high * (1 + z), np.nan)
 
-    def tempered(self, temperature: float) -> RedshiftPdf:
-        """Its power 1 / temperature, normalised: broader above 1, sharper below."""
-        assert temperature > 0
-        with np.errstate(divide="ignore"):
-            logarithm = np.log(self.probability.astype(np.float64)) / temperature
-        power = np.exp(logarithm - logarithm.max(axis=1, keepdims=True))
-        return RedshiftPdf(edges=self.edges, probability=power / power.sum(axis=1, keepdims=True))
-
     def step_of(self, z: Floats) -> NDArray[np.intp]:
         """Number of the step that holds each ``z``; the nearest where it lies beyond, (N,)."""
         step = np.searchsorted(self.edges, _log1p(z), side="right") - 1

@@ -80,17 +80,6 @@ def nll(pdf: RedshiftPdf, z_true: Floats) -> Floats:
     return np.asarray(-np.log(np.maximum(density_at(pdf, z_true), LEAST_DENSITY)))
 
 
-def credible_level(pdf: RedshiftPdf, z_true: Floats) -> Floats:
-    """Probability of all steps that are denser than that of the true redshift, (N,).
-
-    A highest-density region of some level holds the true redshift where this is below the level.
-    """
-    density = pdf.probability / pdf.widths
-    denser = density > density_at(pdf, z_true)[:, None]
-    found = np.sum(np.where(denser, pdf.probability, 0.0), axis=1)
-    return np.where(pdf.known & np.isfinite(z_true), found, np.nan)
-
-
 def _mean_square(first: Floats, last: Floats) -> Floats:
     """Mean square of what goes linearly from ``first`` to ``last``."""
     return np.asarray((first**2 + first * last + last**2) / 3)
