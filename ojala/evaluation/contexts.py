@@ -23,6 +23,9 @@ BB = ("MAG_G", "MAG_R", "MAG_Z", "MAG_W1", "MAG_W2")
 M = "MORPHTYPE"
 REFERENCE = "MAG_i"
 
+WISE = ("MAG_W1", "MAG_W2")
+"""What WISE gives: a source that it has not seen must not change its class for that."""
+
 HIDDEN_LINES = (
     *("HBETA_4861", "OIII_4959", "OIII_5007"),
     *("NII_6548", "HALPHA_6562", "NII_6584"),
@@ -44,6 +47,8 @@ LABELS = {
     "T4_BB_M": "T4+BB+M",
     "T1_T2_T3_BB_M": "T1+T2+T3+BB+M",
     "narrow": "54 narrow bands and i, no BB, no M",
+    "without_WISE": "all but W1 and W2",
+    "without_M": "all but M",
     "lines_hidden": "all, bands that hold lines hidden",
     "BB_zspec": "BB and the spectroscopic redshift",
 }
@@ -52,7 +57,16 @@ LABELS = {
 PAPER = ("all", "without_T3_T4", "T1_BB_M", "BB_M", "BB")
 """Contexts of Fig. 3."""
 
-TRAYS = (*PAPER, "T2_BB_M", "T3_BB_M", "T4_BB_M", "T1_T2_T3_BB_M", "narrow")
+TRAYS = (
+    *PAPER,
+    "T2_BB_M",
+    "T3_BB_M",
+    "T4_BB_M",
+    "T1_T2_T3_BB_M",
+    "narrow",
+    "without_WISE",
+    "without_M",
+)
 """Contexts whose class and redshift scores are reported."""
 
 
@@ -65,6 +79,8 @@ def tokens(name: str) -> tuple[str, ...]:
         "BB_M": (*BB, M),
         "BB": BB,
         "narrow": (*(band.token for band in narrow_bands()), REFERENCE),
+        "without_WISE": _without(*WISE),
+        "without_M": _without(M),
         "lines_hidden": observations(),
         "BB_zspec": (*BB, "Z_GAL", "Z_QSO"),
     }
@@ -109,6 +125,10 @@ def without_bands(columns: Columns, num_hidden: int, rng: np.random.Generator) -
     order = np.where(np.isfinite(flux), rng.random(flux.shape), np.inf).argsort(axis=1)
     np.put_along_axis(flux, order[:, :num_hidden], np.nan, axis=1)
     return columns | {name: flux[:, place] for place, name in enumerate(names)}
+
+
+def _without(*hidden: str) -> tuple[str, ...]:
+    return tuple(token for token in observations() if token not in hidden)
 
 
 def _trays(*trays: str) -> tuple[str, ...]:

@@ -38,6 +38,8 @@ def test_contexts_are_those_of_the_paper():
     assert first == {b.token for b in narrow_bands() if b.tray == "T1"}
     without = set(tokens("all")) - set(tokens("without_T3_T4"))
     assert {band(token).tray for token in without} == {"T3", "T4"}
+    assert set(tokens("all")) - set(tokens("without_WISE")) == {"MAG_W1", "MAG_W2"}
+    assert set(tokens("all")) - set(tokens("without_M")) == {"MORPHTYPE"}
     assert set(PAPER) < set(TRAYS) < set(LABELS)
 
 
