@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ojala.catalogue.answers import predicted
+from ojala.catalogue.answers import Asked, predict
 from ojala.heads import head
 from ojala.model import bundle
 from ojala.model.predictor import Predictor
 from ojala.tables import project
-from ojala.tables.files import table_format, write_table_file
+from ojala.tables.files import table_format
 from ojala.tables.writing import check_place
 
 EXAMPLE = """\
@@ -59,10 +59,8 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.heads and not heads:
         raise ValueError(f"{arguments.heads}: no heads here; ojala finetune makes one")
     predictor = Predictor(opened, heads=heads)
-    queries = (
-        [query.strip() for query in arguments.queries.split(",")] if arguments.queries else None
-    )
-    predictor.check_queries(queries or [])
-    table = predicted(arguments.catalogue, predictor, queries, heads, arguments.out)
-    write_table_file(table, arguments.out)
-    print(f"{arguments.out}: {len(table)} sources")
+    queries = arguments.queries and tuple(map(str.strip, arguments.queries.split(",")))
+    predictor.check_queries(queries or ())
+    asked = Asked(predictor=predictor, queries=queries, heads=heads)
+    num_rows = predict(arguments.catalogue, arguments.out, asked)
+    print(f"{arguments.out}: {num_rows} sources")
