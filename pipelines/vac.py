@@ -3,50 +3,71 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ojala.catalogue.flags import with_flags
-from ojala.catalogue.vac import NO_DOMAIN, write_vac
+from ojala.catalogue import job, pieces
+from ojala.catalogue.answerer import Recipe, VacRows
+from ojala.catalogue.ids import check_unique
+from ojala.catalogue.vac import NO_DOMAIN, write_vac_tables
 from ojala.heads import head
 from ojala.model import bundle
 from ojala.model.head_protocol import check_base
-from ojala.model.predictor import Predictor
 from ojala.physics.cosmology import COSMOLOGY
-from ojala.physics.derived import derived
-from ojala.tables.shards import Columns, as_table, column, columns_of, jpas_schema, read_table
-from ojala.vocabulary.quality_flags import bit
-from pipelines import paths, stage
+from ojala.tables.shards import as_table, column, columns_of, jpas_schema
+from pipelines import params, paths, stage
+from pipelines.cluster import catalogue
+from pipelines.cluster.training import ClusterConfig
+
+SHARDS = Path(".ojala/vac")
+"""Where the finished shards of a catalogue wait for the others; not an out, which DVC empties."""
 
 
 def vac() -> None:
     """Write data/vac: a row per source that J-PAS gave, also of those that were set aside.
 
-    Every head of models/heads adds its columns; one that needs retraining stops the stage.
+    The catalogue job on the workers of the parameters' cluster; cut off, it goes on from the shards
+    that are finished. Every head of models/heads adds its columns; one that needs retraining stops
+    the stage.
     """
-    opened = bundle.load(paths.BUNDLE)
-    _check_heads(opened.digest)
-    heads = head.load_all(paths.HEADS, opened.digest)
-    table = read_table(paths.JPAS)
-    predictor = Predictor(opened, heads=heads)
-    predicted = with_flags(predictor, predictor.shown(table))
-    predicted |= derived(predicted, columns_of(table)["AUTO_iSDSS"])
-    rejects = pq.read_table(paths.JPAS_REJECTS)
-    unanswered = predicted.pop("REASON")
-    reason = np.array([*unanswered, *rejects["reason"].to_pylist()])
-    columns = columns_of(pa.concat_tables([table, _keys(rejects)])) | {"REJECTED": reason}
-    columns |= {name: _padded(values, len(rejects)) for name, values in predicted.items()}
-    described = [one.column for one in heads]
-    write_vac(paths.VAC, columns, _provenance(opened, heads), described)
-    counts = {
-        "rows": len(reason),
-        "predicted": int(np.sum(unanswered == "")),
-        "rejected": len(rejects),
-    }
-    stage.report("vac", counts | _classes(predicted))
+    _check_heads(bundle.load(paths.BUNDLE).digest)
+    recipe = Recipe(bundle=paths.BUNDLE.resolve(), heads=paths.HEADS.resolve(), as_vac=True)
+    made_by = recipe.made_by()
+    plan = pieces.planned(paths.JPAS, SHARDS)
+    work = job.job_of(plan, SHARDS.resolve() / job.digest(made_by)[:16], made_by)
+    check_unique(work.pieces)
+    catalogue.make_shards(work, recipe, params.section("cluster", ClusterConfig))
+    rows = VacRows(recipe.asked())
+    write_vac_tables(
+        paths.VAC, _tables(work, rows), _provenance(rows.asked.predictor.bundle, rows.asked.heads)
+    )
+    stage.report("vac", _counts())
+    shutil.rmtree(SHARDS)
+
+
+def _tables(work: job.Job, rows: VacRows) -> Iterator[pa.Table]:
+    """All rows of the catalogue: those that were answered about, then those that were set aside."""
+    yield from job.tables_of(work)
+    for batch in pq.ParquetFile(paths.JPAS_REJECTS).iter_batches(pieces.ROWS):
+        rejects = pa.Table.from_batches([batch])
+        yield rows.unanswered(columns_of(_keys(rejects)), column(rejects, "reason"))
+
+
+def _counts() -> dict[str, int]:
+    """How many sources there are, by what became of them."""
+    written = pq.read_table(paths.VAC / "ojala_vac.parquet", columns=["REJECTED", "CLASS"])
+    counted = pc.value_counts(written["CLASS"]).to_pylist()
+    classes = {f"class_{one['values']}": one["counts"] for one in counted if one["values"]}
+    rejected = pq.read_metadata(paths.JPAS_REJECTS).num_rows
+    predicted = pc.sum(pc.equal(written["REJECTED"], "")).as_py()
+    return {"rows": len(written), "predicted": predicted, "rejected": rejected} | classes
 
 
 def _check_heads(base: str) -> None:
@@ -72,19 +93,7 @@ def _keys(rejects: pa.Table) -> pa.Table:
     return as_table(columns, jpas_schema())
 
 
-def _padded(values: np.ndarray, num_missing: int) -> np.ndarray:
-    """Values with as many missing ones at the end; flags say that there is no answer."""
-    missing = {"O": "", "U": "", "i": bit("NO_ANSWER")}.get(values.dtype.kind, np.nan)
-    return np.concatenate([values, np.full(num_missing, missing, dtype=values.dtype)])
-
-
-def _classes(predicted: Columns) -> dict[str, int]:
-    names, counts = np.unique(predicted["CLASS"].astype(str), return_counts=True)
-    counted = zip(names, counts, strict=True)
-    return {f"class_{name}": int(count) for name, count in counted if name}
-
-
-def _provenance(opened: bundle.Bundle, heads: list[head.Head]) -> dict[str, str]:
+def _provenance(opened: bundle.Bundle, heads: Sequence[head.Head]) -> dict[str, str]:
     registered = json.loads(paths.REGISTERED.read_text())
     made = opened.provenance
     return {

@@ -3,78 +3,157 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+from tqdm import tqdm
 
 from ojala import __version__
+from ojala.catalogue import pieces, seen
 from ojala.catalogue.answers_table import with_answers, with_origin
 from ojala.catalogue.domain import Domain
 from ojala.catalogue.flags import with_flags
+from ojala.catalogue.in_blocks import growing
 from ojala.catalogue.light import light
+from ojala.catalogue.pieces import told_of
+from ojala.catalogue.seen import Seen
 from ojala.catalogue.vac import NO_DOMAIN
 from ojala.heads import head
 from ojala.model import bundle
 from ojala.model.predictor import Predictor
-from ojala.model.shown import NO_RATIOS, Shown
+from ojala.model.shown import Shown
 from ojala.physics.derived import derived
-from ojala.tables.files import check_writable
-from ojala.tables.shards import read_table
+from ojala.tables.files import check_writable, table_format, write_table_file
+from ojala.tables.shards import Columns, read_table
+from ojala.tables.writing import written_whole
 from ojala.vocabulary.quality_flags import FLAGS_COLUMN
 
 
-def predicted(
-    path: Path,
-    predictor: Predictor,
-    queries: list[str] | None = None,
-    heads: Sequence[head.Head] = (),
-    out: Path | None = None,
-    named: Mapping[str, str] | None = None,
-    domain: Domain | None = None,
-) -> pa.Table:
-    """The catalogue of ``path`` with the answers as further columns, row by row.
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """Who is asked, and what: by default the 15 quantities and every head.
 
-    heads: those of the predictor; out: where the answers are to be written, for a refusal before
-    they are made where it cannot hold the catalogue's own columns
-    named: columns of the catalogue by what they are to be taken for (``light.called``)
+    heads: those of the predictor
+    named: columns of a catalogue by what they are to be taken for (``light.called``)
     domain: by which QUALITY_FLAGS tells who is outside of it; None: that is not judged
-    The header of the table says what predicted (HEADER_KEYS); what was used of the catalogue, and
-    what was not, is said on stderr.
-    Raises ValueError naming the file for one that cannot be read or is not understood, one whose
-    narrow bands are no ratios, and for a column that the catalogue already has.
     """
-    catalogue = read_catalogue(path)
-    try:
-        columns = light(catalogue, named)
-        seen = predictor.shown(columns)
-        if len(seen.reason) and np.all(seen.reason == NO_RATIOS):
-            raise ValueError(
-                "narrow bands are ratios to f_lambda(i), of order 1, and these are not: "
-                "divide f_lambda of each band by that of i, or name that of i too (iSDSS)"
-            )
-        names = _names_of_answers(predictor, queries, "AUTO_iSDSS" in columns)
-        for name in names:
-            if name in catalogue.column_names:
-                raise ValueError(f"column {name} is there already: rename it to keep it")
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
-    if out is not None:
-        check_writable(catalogue, out, names)
-    answers = with_flags(predictor, seen, queries, domain)
-    if queries is None and "AUTO_iSDSS" in columns:
-        answers |= derived(answers, columns["AUTO_iSDSS"])
+
+    predictor: Predictor
+    queries: tuple[str, ...] | None = None
+    heads: Sequence[head.Head] = ()
+    named: Mapping[str, str] | None = None
+    domain: Domain | None = None
+
+
+def predict(path: Path, out: Path, asked: Asked) -> int:
+    """Write the catalogue of ``path`` with the answers as further columns; number of its rows.
+
+    Into Parquet it goes in pieces, so that memory does not grow with the catalogue. The header says
+    what predicted (HEADER_KEYS); what was used of the catalogue, and what was not, is said on
+    stderr.
+    Raises ValueError naming the file for one that cannot be read or is not understood, one whose
+    narrow bands are no ratios, for a column that the catalogue already has, and before anything is
+    predicted for one that ``out`` cannot hold.
+    """
+    if table_format(out) == "Parquet":
+        with tempfile.TemporaryDirectory(prefix=".ojala-", dir=_existing(out)) as place:
+            found = _in_pieces(pieces.planned(path, Path(place)), path, out, asked)
+    else:
+        catalogue = read_catalogue(path)
+        with told_of(path):
+            given = understood(catalogue, asked)
+        found = Seen.of(given.shown)
+        check_ratios(path, found)
+        check_writable(catalogue, out, given.names)
+        write_table_file(answered(catalogue, given, asked), out)
+    for line in found.lines():
+        print(f"{path}: {line}", file=sys.stderr)
+    return found.num_rows
+
+
+def _existing(out: Path) -> Path:
+    """The nearest directory above a file that is to be written."""
+    return next(place for place in out.absolute().parents if place.is_dir())
+
+
+def _in_pieces(plan: Sequence[pieces.Piece], path: Path, out: Path, asked: Asked) -> Seen:
+    """Write a Parquet file of answers piece by piece; what there was of the catalogue."""
+    parts = []
+    with written_whole(out) as partial, growing(partial) as write, _bar(plan) as bar:
+        for piece in plan:
+            table = pieces.read_piece(piece)
+            with told_of(piece.path, piece.first):
+                given = understood(table, asked)
+            check_writable(table, out, given.names)
+            write(answered(table, given, asked))
+            parts.append(Seen.of(given.shown, piece.before))
+            bar.update(piece.num_rows)
+        found = seen.together(parts)
+        check_ratios(path, found)
+    return found
+
+
+def _bar(plan: Sequence[pieces.Piece]) -> tqdm[Any]:
+    total = sum(piece.num_rows for piece in plan)
+    quiet = None if len(plan) > 1 else True
+    return tqdm(total=total, desc="predict", unit=" sources", disable=quiet)
+
+
+def check_ratios(path: Path, found: Seen) -> None:
+    """Raise ValueError where narrow bands are no ratios of any source of a catalogue."""
+    if found.is_no_ratios():
+        raise ValueError(
+            f"{path}: narrow bands are ratios to f_lambda(i), of order 1, and these are not: "
+            "divide f_lambda of each band by that of i, or name that of i too (iSDSS)"
+        )
+
+
+class Understood(NamedTuple):
+    """A catalogue as the network is shown it, its bands by token, and names of the answers."""
+
+    shown: Shown
+    columns: Columns
+    names: list[str]
+
+
+def understood(catalogue: pa.Table, asked: Asked) -> Understood:
+    """What there is of a catalogue to answer about.
+
+    Raises ValueError for columns that are not understood, one that is there already, and a cell
+    that is no number.
+    """
+    columns = light(catalogue, asked.named)
+    shown = asked.predictor.shown(columns)
+    names = _names_of_answers(asked.predictor, asked.queries, "AUTO_iSDSS" in columns)
+    for name in names:
+        if name in catalogue.column_names:
+            raise ValueError(f"column {name} is there already: rename it to keep it")
+    return Understood(shown, columns, names)
+
+
+def answered(catalogue: pa.Table, given: Understood, asked: Asked) -> pa.Table:
+    """Rows of a catalogue with the answers as further columns."""
+    predictor, queries = asked.predictor, asked.queries
+    answers = with_flags(predictor, given.shown, queries, asked.domain)
+    if queries is None and "AUTO_iSDSS" in given.columns:
+        answers |= derived(answers, given.columns["AUTO_iSDSS"])
     answers["REASON"] = answers.pop("REASON")  # last
-    _say(path, seen)
-    extra = [one.column for one in heads]
-    origin = _origin(predictor.bundle, heads) | {"domain": domain.said() if domain else NO_DOMAIN}
-    return with_origin(with_answers(catalogue, answers, extra), origin)
+    extra = [one.column for one in asked.heads]
+    table = with_answers(catalogue, answers, extra)
+    origin = _origin(predictor.bundle, asked.heads)
+    origin |= {"domain": asked.domain.said() if asked.domain else NO_DOMAIN}
+    return with_origin(table, origin)
 
 
-def _names_of_answers(predictor: Predictor, queries: list[str] | None, scaled: bool) -> list[str]:
+def _names_of_answers(
+    predictor: Predictor, queries: Sequence[str] | None, scaled: bool
+) -> list[str]:
     """What the answers will be called, known before any is given; scaled: with line fluxes."""
     blank = predictor.no_answers(queries)
     if queries is not None:
@@ -90,19 +169,6 @@ def read_catalogue(path: Path) -> pa.Table:
     if not path.exists():
         raise ValueError(f"{path}: no such catalogue")
     return read_table(path)
-
-
-def _say(path: Path, seen: Shown) -> None:
-    """What was used of a catalogue, what was taken for not observed, and who has no answers."""
-    lines = [seen.bands_used(), *seen.notes]
-    for reason in sorted(set(seen.reason) - {""}):
-        rows = seen.reason == reason
-        lines.append(
-            f"{rows.sum()} of {len(rows)} sources have {reason} and no answers, "
-            f"the first in row {np.argmax(rows) + 1} (rows count from 1)"
-        )
-    for line in lines:
-        print(f"{path}: {line}", file=sys.stderr)
 
 
 def _origin(opened: bundle.Bundle, heads: Sequence[head.Head]) -> dict[str, str]:

@@ -7,7 +7,7 @@ data and parameters the numbers come from.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,9 @@ import pyarrow.parquet as pq
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from ojala.tables.shards import Columns, jpas_schema
+from ojala.catalogue.in_blocks import growing, write_in_blocks
+from ojala.tables.columns import meaning
+from ojala.tables.shards import Columns, columns_of, jpas_schema
 from ojala.tables.units import described_for_fits, standard_text
 from ojala.tables.writing import written_whole
 from ojala.vocabulary.catalogue_columns import VacColumn, vac_column
@@ -58,20 +60,17 @@ def write_vac(
     extra: what columns mean that are not the catalogue's own (fine-tuned heads)
     Raises ValueError for a column without a description or an unknown entry of the provenance.
     """
-    unknown = set(provenance) - set(HEADER_KEYS)
-    if unknown:
-        raise ValueError(f"provenance entry {sorted(unknown)[0]!r} has no header card")
+    write_vac_tables(directory, [vac_table(columns, extra)], provenance)
+
+
+def vac_table(columns: Columns, extra: Sequence[VacColumn] = ()) -> pa.Table:
+    """Rows of the catalogue, whose columns say what they mean.
+
+    columns: in the order in which they are to stand; extra: as of ``write_vac``
+    Raises ValueError for a column without a description.
+    """
     described = [vac_column(name, extra) for name in columns]
-    columns = {name: _whole(name, values) for name, values in columns.items()}
-    directory = Path(directory)
-    with written_whole(directory / "ojala_vac.parquet") as partial:
-        pq.write_table(_arrow(columns, described, provenance), partial, compression="zstd")
-    with written_whole(directory / "ojala_vac.fits") as partial:
-        fits.HDUList([fits.PrimaryHDU(), _hdu(columns, described, provenance)]).writeto(partial)
-
-
-def _arrow(columns: Columns, described: list[VacColumn], provenance: Mapping[str, str]) -> pa.Table:
-    arrays = [pa.array(values) for values in columns.values()]
+    arrays = [pa.array(_whole(name, values)) for name, values in columns.items()]
     fields = [
         pa.field(
             column.name,
@@ -80,25 +79,44 @@ def _arrow(columns: Columns, described: list[VacColumn], provenance: Mapping[str
         )
         for column, array in zip(described, arrays, strict=True)
     ]
-    return pa.table(arrays, schema=pa.schema(fields, metadata=dict(provenance)))
+    return pa.table(arrays, schema=pa.schema(fields))
 
 
-def _hdu(
-    columns: Columns, described: list[VacColumn], provenance: Mapping[str, str]
-) -> fits.BinTableHDU:
+def write_vac_tables(
+    directory: str | Path, tables: Iterable[pa.Table], provenance: Mapping[str, str]
+) -> None:
+    """Write both files of rows that come table by table (``vac_table``), none of which is kept.
+
+    Raises ValueError for an unknown entry of the provenance.
+    """
+    unknown = set(provenance) - set(HEADER_KEYS)
+    if unknown:
+        raise ValueError(f"provenance entry {sorted(unknown)[0]!r} has no header card")
+    directory = Path(directory)
+    with written_whole(directory / "ojala_vac.parquet") as partial, growing(partial) as write:
+        for table in tables:
+            write(table.replace_schema_metadata(dict(provenance)))
+    written = pq.ParquetFile(directory / "ojala_vac.parquet")
+    with written_whole(directory / "ojala_vac.fits") as partial, partial.open("wb") as file:
+        write_in_blocks(file, written, lambda table: _hdu(table, provenance))
+
+
+def _hdu(table: pa.Table, provenance: Mapping[str, str]) -> fits.BinTableHDU:
+    meanings = [meaning(field) for field in table.schema]
     fits_columns = [
         fits.Column(
-            name=column.name,
+            name=name,
             array=values,
             format=_fits_format(values),
-            unit=standard_text(column.unit),
+            unit=standard_text(said.get("unit", "")),
         )
-        for column, values in zip(described, map(_plain, columns.values()), strict=True)
+        for (name, values), said in zip(_plain(table).items(), meanings, strict=True)
     ]
     hdu = fits.BinTableHDU.from_columns(fits_columns, name="OJALA_VAC")
-    for number, column in enumerate(described, start=1):
-        hdu.header[f"TUCD{number}"] = column.ucd
-        hdu.header[f"TCOMM{number}"] = described_for_fits(column.description, column.unit)
+    for number, said in enumerate(meanings, start=1):
+        hdu.header[f"TUCD{number}"] = said.get("ucd", "")
+        text = described_for_fits(said.get("description", ""), said.get("unit", ""))
+        hdu.header[f"TCOMM{number}"] = text
     for entry, value in provenance.items():
         keyword, comment = HEADER_KEYS[entry]
         hdu.header[keyword] = (str(value), comment if _fits(str(value), comment) else "")
@@ -120,10 +138,12 @@ def _whole(name: str, values: NDArray[Any]) -> NDArray[Any]:
     return np.where(known, values, NO_CODE).astype(schema.field(name).type.to_pandas_dtype())
 
 
-def _plain(values: Any) -> Any:
+def _plain(table: pa.Table) -> Columns:
     """Text as fixed-width bytes, anything else as it is."""
-    values = np.asarray(values)
-    return values.astype("S") if values.dtype.kind in "OU" else values
+    return {
+        name: values.astype("S") if values.dtype.kind in "OU" else values
+        for name, values in columns_of(table).items()
+    }
 
 
 def _fits_format(values: Any) -> str:

@@ -6,12 +6,12 @@ import argparse
 from pathlib import Path
 
 from ojala.catalogue import domain
-from ojala.catalogue.answers import predicted
+from ojala.catalogue.answers import Asked, predict
 from ojala.heads import head
 from ojala.model import bundle
 from ojala.model.predictor import Predictor
 from ojala.tables import project
-from ojala.tables.files import table_format, write_table_file
+from ojala.tables.files import table_format
 from ojala.tables.writing import check_place
 
 EXAMPLE = """\
@@ -72,17 +72,20 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.heads and not heads:
         raise ValueError(f"{arguments.heads}: no heads here; ojala finetune makes one")
     predictor = Predictor(opened, heads=heads)
-    queries = (
-        [query.strip() for query in arguments.queries.split(",")] if arguments.queries else None
-    )
-    predictor.check_queries(queries or [])
-    named = _named(arguments.columns) if arguments.columns else None
+    queries = arguments.queries and tuple(map(str.strip, arguments.queries.split(",")))
+    predictor.check_queries(queries or ())
     within = domain.read(arguments.domain) if arguments.domain else None
     if within:
         within.check(opened.digest)
-    table = predicted(arguments.catalogue, predictor, queries, heads, arguments.out, named, within)
-    write_table_file(table, arguments.out)
-    print(f"{arguments.out}: {len(table)} sources")
+    asked = Asked(
+        predictor=predictor,
+        queries=queries,
+        heads=heads,
+        named=_named(arguments.columns) if arguments.columns else None,
+        domain=within,
+    )
+    num_rows = predict(arguments.catalogue, arguments.out, asked)
+    print(f"{arguments.out}: {num_rows} sources")
 
 
 def _named(text: str) -> dict[str, str]:

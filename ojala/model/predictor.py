@@ -21,7 +21,7 @@ from ojala.model import redshift_columns
 from ojala.model.answers import Answers
 from ojala.model.bundle import Bundle
 from ojala.model.context import Context, full_context
-from ojala.model.device import autocast, default_device, rows_per_batch
+from ojala.model.device import autocast, default_device, known_precision, rows_per_batch
 from ojala.model.head_protocol import Head, by_name
 from ojala.model.likelihood import Stretch
 from ojala.model.network import pooled
@@ -44,10 +44,11 @@ class Predictor:
 
     device: by default the GPU, where the process has one
     precision: "bfloat16" is about twice as fast where the hardware has it, and moves answers by
-        a few hundredths of their errors
+        a few hundredths of their errors; where it has not, it is refused
     batch_size: sources of a batch, at most; it changes speed and memory, not the answers
     heads: fine-tuned heads, each asked by its name
-    Raises ValueError for a head of another bundle, or two of one name or quantity.
+    Raises ValueError for a head of another bundle, or two of one name or quantity, and for
+    bfloat16 on a processor without instructions for it.
     """
 
     def __init__(
@@ -62,6 +63,11 @@ class Predictor:
         self.bundle = bundle
         self.heads = by_name(heads, bundle.digest)
         self.device = device or default_device()
+        if precision == "bfloat16" and known_precision("auto", self.device) != precision:
+            raise ValueError(
+                "this processor has no instructions for bfloat16, which would be many times slower "
+                "than float32: predict in float32"
+            )
         self.model = bundle.model.to(self.device).eval()
         self.stretch = Stretch(bundle.scaling).to(self.device)
         if bundle.provenance.get(REDSHIFT_ERROR) == OF_Z:

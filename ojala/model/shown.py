@@ -5,7 +5,7 @@ Every source is judged by itself. One that cannot be answered says why, and the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -43,29 +43,71 @@ KINDS = {"narrow bands": (NARROW, "ratio to i"), "broad bands": (BROAD, "AB magn
 
 
 @dataclass(frozen=True, kw_only=True)
+class Remark:
+    """Values of a kind of band that were taken for not observed, for one cause.
+
+    kind: of KINDS; tokens: the bands, in the order of the catalogue's tokens
+    num_sources: how many have such a value
+    example: the first such value of the first band; None: they have no positive error
+    """
+
+    kind: str
+    tokens: tuple[str, ...]
+    num_sources: int
+    example: float | None = None
+
+    def __str__(self) -> str:
+        bands, meaning = KINDS[self.kind]
+        tokens, num = self.tokens, self.num_sources
+        seen = (
+            ", ".join(tokens)
+            if len(tokens) < 4
+            else f"{tokens[0]} ... {tokens[-1]} ({len(tokens)})"
+        )
+        counted = f"{seen} of {num} source{'s' if num > 1 else ''}"
+        if self.example is None:
+            return f"{self.kind}: {counted} without a positive error: taken for not observed"
+        limits = "{:g} to {:g}".format(*LIMITS[next(iter(bands))])
+        return (
+            f"{self.kind}: {counted} no {meaning} ({limits}), such as {self.example:g}: "
+            "taken for not observed"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Shown:
     """What there is of the sources of a catalogue.
 
     values: scaled, (num_sources, 76) float32 in the order of the vocabulary, NaN where missing
     reason: why a source cannot be answered, "" where it can, (num_sources,)
     used: tokens that at least one source has
-    notes: sentences on values that were taken for not observed
+    remarks: on values that were taken for not observed
     """
 
     values: NDArray[np.float32]
     reason: NDArray[np.object_]
     used: frozenset[str]
-    notes: tuple[str, ...]
+    remarks: tuple[Remark, ...]
 
     @property
     def answered(self) -> NDArray[np.bool_]:
         """True for the sources that can be answered, (num_sources,)."""
         return np.asarray(self.reason == "")
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The remarks as sentences."""
+        return tuple(map(str, self.remarks))
+
     def bands_used(self) -> str:
         """How many of the bands there are, in words."""
-        narrow, broad = (len(self.used & bands) for bands in (NARROW, BROAD))
-        return f"{narrow} of {len(NARROW)} narrow bands, {broad} of {len(BROAD)} broad bands used"
+        return bands_used(self.used)
+
+
+def bands_used(used: frozenset[str]) -> str:
+    """How many of the bands are among tokens, in words."""
+    narrow, broad = (len(used & bands) for bands in (NARROW, BROAD))
+    return f"{narrow} of {len(NARROW)} narrow bands, {broad} of {len(BROAD)} broad bands used"
 
 
 def shown(catalogue: Catalogue, scaling: Scaling, context: Sequence[str]) -> Shown:
@@ -101,7 +143,7 @@ def shown(catalogue: Catalogue, scaling: Scaling, context: Sequence[str]) -> Sho
         values=values,
         reason=_reasons(values, are_over_i, "MAG_i" in context),
         used=frozenset(token for token, value in observed.items() if np.isfinite(value).any()),
-        notes=tuple(_notes(columns, given, observed, are_over_i)),
+        remarks=tuple(_remarks(columns, given, observed, are_over_i)),
     )
 
 
@@ -223,32 +265,21 @@ def _reasons(values: Array, are_over_i: NDArray[np.bool_], needs_i: bool) -> NDA
     return reason
 
 
-def _notes(
+def _remarks(
     columns: Columns, given: Columns, observed: Columns, rows: NDArray[np.bool_]
-) -> list[str]:
+) -> Iterator[Remark]:
     """What was taken for not observed of the sources ``rows``, by kind of band and cause."""
-    notes = []
-    for kind, (bands, meaning) in KINDS.items():
+    for kind, (bands, _) in KINDS.items():
         seen = {t: v for t, v in given.items() if t in bands}
         odd = {t: rows & ~np.isnan(v) & np.isnan(observed[t]) for t, v in seen.items()}
-        limits = "{:g} to {:g}".format(*LIMITS[next(iter(bands))])
-        if counted := _counted(odd):
-            example = next(given[t][wrong][0] for t, wrong in odd.items() if wrong.any())
-            notes.append(
-                f"{kind}: {counted} no {meaning} ({limits}), such as {example:g}: "
-                "taken for not observed"
-            )
+        if tokens := tuple(token for token, wrong in odd.items() if wrong.any()):
+            example = float(given[tokens[0]][odd[tokens[0]]][0])
+            yield Remark(kind=kind, tokens=tokens, num_sources=_sources(odd), example=example)
         bad = {t: rows & ~np.isnan(_numbers(columns, t)) & np.isnan(v) for t, v in seen.items()}
-        if counted := _counted(bad):
-            notes.append(f"{kind}: {counted} without a positive error: taken for not observed")
-    return notes
+        if tokens := tuple(token for token, wrong in bad.items() if wrong.any()):
+            yield Remark(kind=kind, tokens=tokens, num_sources=_sources(bad))
 
 
-def _counted(wrong: Mapping[str, NDArray[np.bool_]]) -> str:
-    """Which bands of how many sources, "" for none."""
-    tokens = [token for token, rows in wrong.items() if rows.any()]
-    if not tokens:
-        return ""
-    num = int(np.any(list(wrong.values()), axis=0).sum())
-    seen = ", ".join(tokens) if len(tokens) < 4 else f"{tokens[0]} ... {tokens[-1]} ({len(tokens)})"
-    return f"{seen} of {num} source{'s' if num > 1 else ''}"
+def _sources(wrong: Mapping[str, NDArray[np.bool_]]) -> int:
+    """How many sources have anything wrong."""
+    return int(np.any(list(wrong.values()), axis=0).sum())

@@ -28,7 +28,8 @@ class Judge:
 
     def __call__(self, model: Ojala, scaling: Scaling) -> dict[str, float]:
         """The objective, its terms, and each set's own as "SET/TERM"."""
-        precision = known_precision(self.precision, default_device())
+        wanted: Literal["float32", "auto"] = "float32" if self.precision == "float32" else "auto"
+        precision = known_precision(wanted, default_device())
         predictor = Predictor(Bundle(model=model, scaling=scaling), precision=precision)
         found = {}
         for name, path in self.sets.items():

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 from toy_heads import toy_bundle
 from toy_sky import toy_table
 
@@ -50,7 +51,7 @@ def changed(table, name, row, value):
     return table.set_column(place, name, pa.array(values))
 
 
-def test_the_key_follows_photometry_order_and_bundle_alone(predictor, table, tmp_path):
+def test_the_key_follows_photometry_order_and_bundle_alone(predictor, table, tmp_path, monkeypatch):
     known = key(predictor, table)
     observed = int(np.argmax(np.isfinite(table.column("J0500"))))
     assert key(predictor, changed(table, "ra", 0, 12.0)) == known
@@ -60,6 +61,7 @@ def test_the_key_follows_photometry_order_and_bundle_alone(predictor, table, tmp
     assert key(predictor, table.take(list(range(39, -1, -1)))) != known
     other = replace(predictor.bundle, digest="another")
     assert key(Predictor(other), table) != known
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
     assert key(Predictor(predictor.bundle, precision="bfloat16"), table) != known
 
 

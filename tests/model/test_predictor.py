@@ -3,6 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 from toy_model import PATCHED, UNDROPPED, toy_model
 from toy_sky import toy_table
 
@@ -123,7 +124,20 @@ def test_the_same_twice_is_bit_for_bit_the_same(predictor, sky):
         np.testing.assert_array_equal(values, other[name], err_msg=name)
 
 
-def test_bfloat16_moves_answers_by_a_small_part_of_their_errors(bundle, predictor, sky):
+@pytest.mark.parametrize("instruction", ["avx512_bf16", "amx_bf16"])
+def test_bfloat16_is_refused_where_the_processor_has_none(bundle, monkeypatch, instruction):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {instruction: False, "avx2": True})
+    with pytest.raises(ValueError, match="this processor has no instructions for bfloat16"):
+        Predictor(bundle, device=torch.device("cpu"), precision="bfloat16")
+    Predictor(bundle, device=torch.device("cpu"))
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {instruction: True})
+    assert Predictor(bundle, device=torch.device("cpu"), precision="bfloat16")
+
+
+def test_bfloat16_moves_answers_by_a_small_part_of_their_errors(
+    bundle, predictor, sky, monkeypatch
+):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
     exact, rounded = predictor.predict(sky), Predictor(bundle, precision="bfloat16").predict(sky)
     for token in queries():
         if token != "SPECTYPE":

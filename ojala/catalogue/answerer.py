@@ -1,0 +1,112 @@
+"""What answers about a piece of a catalogue: beside its own columns, or as rows of the VAC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ojala.catalogue.answers import Asked, answered, understood
+from ojala.catalogue.flags import with_flags
+from ojala.catalogue.job import Answerer
+from ojala.catalogue.pieces import Piece, told_of
+from ojala.catalogue.seen import Seen
+from ojala.catalogue.vac import vac_table
+from ojala.heads import head
+from ojala.model import bundle
+from ojala.model.predictor import Predictor
+from ojala.physics.derived import derived
+from ojala.tables.shards import Columns, columns_of
+from ojala.vocabulary.quality_flags import FLAGS_COLUMN, bit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a worker opens what answers; plain, so that it travels to any machine.
+
+    bundle, heads: their directories, which every worker reaches; queries: as of ``Asked``
+    as_vac: rows of the J-PAS table become rows of the value-added catalogue
+    """
+
+    bundle: Path
+    heads: Path | None = None
+    queries: tuple[str, ...] | None = None
+    as_vac: bool = False
+
+    def asked(self) -> Asked:
+        """The Predictor, opened, and its queries. Raises ValueError for a query that is none."""
+        opened = bundle.load(self.bundle)
+        heads = head.load_all(self.heads, opened.digest) if self.heads else []
+        predictor = Predictor(opened, heads=heads)
+        predictor.check_queries(self.queries or ())
+        return Asked(predictor=predictor, queries=self.queries, heads=heads)
+
+    def opened(self) -> Answerer:
+        """What answers, with its own network."""
+        asked = self.asked()
+        return VacRows(asked) if self.as_vac else OwnColumns(asked)
+
+    def made_by(self) -> dict[str, Any]:
+        """All that an answer depends on beside its source, for the digest of a shard."""
+        asked = self.asked()
+        return {
+            "bundle": asked.predictor.bundle.digest,
+            "heads": [one.digest for one in asked.heads],
+            "queries": self.queries,
+            "as_vac": self.as_vac,
+        }
+
+
+@dataclass(frozen=True)
+class OwnColumns:
+    """Answers beside the columns that a catalogue has."""
+
+    asked: Asked
+
+    def __call__(self, table: pa.Table, piece: Piece) -> tuple[pa.Table, Seen]:
+        """As ``Answerer``."""
+        with told_of(piece.path, piece.first):
+            given = understood(table, self.asked)
+        return answered(table, given, self.asked), Seen.of(given.shown, piece.before)
+
+
+@dataclass(frozen=True)
+class VacRows:
+    """Rows of the value-added catalogue: the J-PAS table's columns, REJECTED, the answers."""
+
+    asked: Asked
+
+    def __call__(self, table: pa.Table, piece: Piece) -> tuple[pa.Table, Seen]:
+        """As ``Answerer``."""
+        with told_of(piece.path, piece.first):
+            shown = self.asked.predictor.shown(table)
+        predicted = with_flags(self.asked.predictor, shown)
+        columns = columns_of(table)
+        predicted |= derived(predicted, columns["AUTO_iSDSS"])
+        reason = predicted.pop("REASON")
+        return self._table(columns, reason, predicted), Seen.of(shown, piece.before)
+
+    def unanswered(self, columns: Columns, reason: Any) -> pa.Table:
+        """Rows of sources that were set aside, with the reasons why.
+
+        columns, reason: each (num_sources,)
+        """
+        blank = self.asked.predictor.no_answers() | {FLAGS_COLUMN: np.empty(0, dtype=np.int32)}
+        blank |= derived(blank, columns["AUTO_iSDSS"][:0])
+        del blank["REASON"]
+        return self._table(
+            columns, reason, {name: _missing(of, len(reason)) for name, of in blank.items()}
+        )
+
+    def _table(self, columns: Columns, reason: Any, predicted: Columns) -> pa.Table:
+        extra = [one.column for one in self.asked.heads]
+        return vac_table(columns | {"REJECTED": reason} | predicted, extra)
+
+
+def _missing(like: Any, num: int) -> Any:
+    """As many missing values of a column's type; flags say that there is no answer."""
+    blank = {"O": "", "U": "", "i": bit("NO_ANSWER")}.get(like.dtype.kind, np.nan)
+    return np.full(num, blank, dtype=like.dtype)

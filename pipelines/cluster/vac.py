@@ -1,0 +1,117 @@
+"""``ojala vac``: a catalogue of any size on all cores or a cluster, restartable."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+
+from ojala.catalogue import job, pieces
+from ojala.catalogue.answerer import Recipe
+from ojala.catalogue.answers import check_ratios
+from ojala.catalogue.ids import check_unique
+from ojala.catalogue.in_blocks import growing
+from ojala.catalogue.seen import Seen, together
+from ojala.tables import project
+from ojala.tables.files import table_format, write_table_file
+from ojala.tables.writing import check_place, written_whole
+from pipelines.cluster import catalogue
+
+EXAMPLE = """\
+Class, redshift and physical quantities of a large catalogue: what `ojala predict` answers, in
+shards that workers make side by side. Killed at any moment and started again it goes on from the
+shards that are finished. With RAY_ADDRESS in the environment the workers are those of that Ray
+cluster, which must reach the catalogue, the bundle and the shards.
+
+Example:
+    ojala vac sources.parquet --bundle models/ojala --out answers --merged answers.parquet"""
+
+INPUT = ".input"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of ``ojala vac``."""
+    parser.description = EXAMPLE
+    parser.add_argument(
+        "catalogue",
+        type=Path,
+        metavar="CATALOGUE",
+        help="Parquet file or directory of part-*.parquet, FITS, CSV, ECSV or VOTable",
+    )
+    parser.add_argument(
+        "--bundle",
+        type=Path,
+        default=Path("models/ojala"),
+        help="directory of a trained model (%(default)s)",
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, help="directory of the shards, part-00000.parquet ..."
+    )
+    parser.add_argument(
+        "--merged",
+        type=Path,
+        action="append",
+        default=[],
+        help="the shards as one file as well (any other format than Parquet is held in memory)",
+    )
+    parser.add_argument("--heads", type=Path, help="directory of heads that answer as well")
+    parser.add_argument(
+        "--queries", help="such as SPECTYPE,Z_GAL (default: all 15 quantities, and every head)"
+    )
+    parser.add_argument("--workers", type=int, help="(default: one for each core)")
+    parser.add_argument(
+        "--rows", type=int, default=pieces.ROWS, help="sources of a shard (%(default)s)"
+    )
+    project.add_argument(parser)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Run ``ojala vac``."""
+    for name in ("workers", "rows"):
+        given = getattr(arguments, name)
+        if given is not None and given < 1:
+            raise ValueError(f"--{name} is {given}, expected 1 or more")
+    for merged in arguments.merged:
+        table_format(merged)
+        check_place(merged)
+    queries = arguments.queries and tuple(map(str.strip, arguments.queries.split(",")))
+    recipe = Recipe(
+        bundle=arguments.bundle.resolve(),
+        heads=arguments.heads and arguments.heads.resolve(),
+        queries=queries,
+    )
+    made_by = recipe.made_by()
+    if arguments.heads and not made_by["heads"]:
+        raise ValueError(f"{arguments.heads}: no heads here; ojala finetune makes one")
+    found = _answered(arguments, recipe, made_by)
+    print(f"{arguments.out}: {found.num_rows} sources")
+
+
+def _answered(arguments: argparse.Namespace, recipe: Recipe, made_by: dict[str, object]) -> Seen:
+    """Make the shards, and the merged files; what there was of the catalogue."""
+    path, shards = arguments.catalogue, arguments.out.resolve()
+    (shards / INPUT).mkdir(parents=True, exist_ok=True)
+    plan = pieces.planned(path, shards / INPUT, arguments.rows)
+    work = job.job_of(plan, shards, made_by)
+    check_unique(work.pieces)
+    catalogue.make_shards(work, recipe, catalogue.machines(arguments.workers))
+    found = together(job.seen_of(work))
+    for line in found.lines():
+        print(f"{path}: {line}", file=sys.stderr)
+    check_ratios(path, found)
+    if sum(num for num, _ in found.unanswered.values()) == found.num_rows:
+        raise ValueError(f"{path}: no source can be answered ({', '.join(found.unanswered)})")
+    for merged in arguments.merged:
+        _merge(work, merged)
+    return found
+
+
+def _merge(work: job.Job, path: Path) -> None:
+    if table_format(path) != "Parquet":
+        write_table_file(pa.concat_tables(job.tables_of(work)), path)
+        return
+    with written_whole(path) as partial, growing(partial) as write:
+        for table in job.tables_of(work):
+            write(table)
