@@ -42,7 +42,7 @@ COPY pipelines/registry/__init__.py pipelines/registry/store.py pipelines/regist
 ARG GIT_COMMIT=unknown
 # What is written at run time goes below /tmp: the rest may be mounted read-only.
 ENV PATH=/opt/ojala/.venv/bin:$PATH PYTHONPATH=/opt/ojala HOME=/tmp BENTOML_HOME=/tmp/bentoml \
-    PORT=3000 PYTHONDONTWRITEBYTECODE=1 OMP_WAIT_POLICY=PASSIVE BENTOML_DO_NOT_TRACK=true \
+    PORT=3000 BENTOML_HOST=0.0.0.0 PYTHONDONTWRITEBYTECODE=1 OMP_WAIT_POLICY=PASSIVE BENTOML_DO_NOT_TRACK=true \
     MLFLOW_DISABLE_TELEMETRY=true OJALA_PROJECT=/tmp OJALA_GIT_COMMIT=$GIT_COMMIT
 USER 1000
 EXPOSE 3000

@@ -31,10 +31,10 @@ from typing import Any
 import bentoml
 from starlette.types import Scope
 
-from serving import agreement
+from serving import agreement, page
 
 OPEN = "open"
-FREE_PATHS = ("/", "/livez", "/readyz", "/healthz", "/docs.json")
+FREE_PATHS = (*page.FILES, "/livez", "/readyz", "/healthz", "/docs.json")
 """What needs no key: a page without data, and what says whether the process lives."""
 
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}")

@@ -10,10 +10,11 @@ from ojala.gate import golden
 from ojala.model.predictor import Predictor
 from ojala.tables.shards import Columns
 from ojala.vocabulary.bands import narrow_bands
+from ojala.vocabulary.quantities import quantities
 from serving.edition import Edition
 from serving.heads import ready
 from serving.registered import Served, opened
-from serving.schemas import Head, Model
+from serving.schemas import Card, Head, Model, Quantity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +50,26 @@ def rehearsed(edition: Edition) -> Answering:
     )
     _check(made.predictor, found)
     return made
+
+
+def card(answering: Answering) -> Card:
+    """What there is to know of the model that answers."""
+    network, made_from = answering.predictor.model, answering.predictor.bundle.provenance
+    return Card(
+        **answering.model.model_dump(),
+        num_parameters=sum(parameter.numel() for parameter in network.parameters()),
+        provenance=dict(made_from),
+        quantities=[
+            Quantity(
+                token=one.token,
+                unit=one.unit,
+                classes=list(one.classes),
+                description=one.description,
+            )
+            for one in quantities()
+        ],
+        heads=answering.heads,
+    )
 
 
 def _model(found: Served) -> Model:

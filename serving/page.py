@@ -1,31 +1,50 @@
-"""The page at /: what may be asked. It loads nothing, from nowhere."""
+"""The page for people at /: its files, which load nothing from anywhere else."""
 
 from __future__ import annotations
 
-PAGE = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>OJALA</title>
-<style>
-body { font: 1rem/1.5 sans-serif; margin: 2rem auto; max-width: 46rem; padding: 0 1rem }
-pre { background: #eee; overflow-x: auto; padding: 1rem }
-td { padding-right: 1rem; vertical-align: top }
-</style>
-<h1>OJALA</h1>
-<p>Class, redshift and physical quantities of galaxies, quasars and stars from photometry of J-PAS
-and the Legacy Surveys, each with its error.</p>
-<pre>
-curl -s localhost:3000/predict -H 'Content-Type: application/json' -d '
-  {"sources": [{"MAG_i": 18.9, "MAG_G": 20.4, "MAG_R": 19.4, "J0660": 0.93}],
-   "queries": ["SPECTYPE", "Z_GAL"]}'
-</pre>
-<table>
-<tr><td>POST /predict<td>sources under the released names of the bands, and what is asked of them
-<tr><td><a href="health">GET /health</a><td>the model that answers, and every head
-<tr><td><a href="docs.json">GET /docs.json</a><td>every field, as OpenAPI
-<tr><td><a href="metrics">GET /metrics</a><td>for Prometheus
-<tr><td><a href="livez">GET /livez</a>, <a href="readyz">/readyz</a><td>for whoever runs it
-</table>
-</html>
-"""
+import json
+from functools import cache
+from importlib.resources import files
+
+from starlette.responses import Response
+
+from ojala.vocabulary.bands import bands
+
+FILES = {
+    "/": "text/html",
+    "/page.css": "text/css",
+    "/page.js": "text/javascript",
+    "/plots.js": "text/javascript",
+    "/examples.json": "application/json",
+    "/bands.json": "application/json",
+}
+"""Paths of the page, and what each is."""
+
+POLICY = "default-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+"""What the browser lets the page do: talk to this service, and to nobody else."""
+
+
+@cache
+def answered(path: str) -> Response:
+    """A file of the page."""
+    return Response(
+        _content(path),
+        media_type=FILES[path],
+        headers={
+            "Content-Security-Policy": POLICY,
+            "X-Content-Type-Options": "nosniff",
+            "Cache-Control": "no-cache",
+        },
+    )
+
+
+def _content(path: str) -> str:
+    if path == "/bands.json":
+        return json.dumps(
+            [
+                {"token": one.token, "wave": one.wave, "fwhm": one.fwhm, "kind": one.kind}
+                for one in bands()
+            ]
+        )
+    name = "page.html" if path == "/" else path.removeprefix("/")
+    return (files("serving.web") / name).read_text()

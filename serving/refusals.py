@@ -16,11 +16,10 @@ from typing import Any
 
 from bentoml.exceptions import BentoMLException
 from pydantic import ValidationError
-from starlette.responses import HTMLResponse, JSONResponse
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving import access, bodies
-from serving.page import PAGE
+from serving import access, bodies, page
 
 log = logging.getLogger("bentoml.ojala")
 
@@ -28,7 +27,7 @@ FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
 class Refusals:
-    """The service with refusals of one shape, its own page, and GET /health beside POST /health."""
+    """The service with refusals of one shape, its own page, and GET of /health and /model."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -60,9 +59,9 @@ class Refusals:
         if content_type := _form(scope):
             told = f"Content-Type is {content_type}, expected application/json"
             return await _refusal(scope, 415, told)(scope, receive, send)
-        if scope["method"] in ("GET", "HEAD") and scope["path"] == "/":  # BentoML's calls others
-            return await HTMLResponse(PAGE)(scope, receive, send)
-        if (scope["method"], scope["path"]) == ("GET", "/health"):
+        if scope["method"] in ("GET", "HEAD") and scope["path"] in page.FILES:
+            return await page.answered(scope["path"])(scope, receive, send)
+        if (scope["method"], scope["path"]) in (("GET", "/health"), ("GET", "/model")):
             scope = {**scope, "method": "POST"}
         try:
             scope, receive = await bodies.unpacked(scope, receive)

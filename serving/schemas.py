@@ -11,6 +11,11 @@ from ojala.vocabulary.quantities import MORPHTYPES, observations, queries
 MAX_SOURCES = 10_000
 """Sources of one request; a catalogue is for ``ojala predict``."""
 
+MAX_PDFS = 100
+"""Sources of one request for p(z): each has hundreds of steps."""
+
+MAX_EMBEDDINGS = 2_000
+
 Morphtype = Annotated[
     str, Field(description="Legacy Surveys morphology", examples=list(MORPHTYPES))
 ]
@@ -75,6 +80,48 @@ class Health(Model):
 
     heads: list[Head]
     following: str
+
+
+class Quantity(Strict):
+    """What the model can be asked: its unit, and the classes that it is defined for."""
+
+    token: str
+    unit: str
+    classes: list[str]
+    description: str
+
+
+class Card(Model):
+    """The model's card.
+
+    num_parameters: of the network; provenance: code, data and run that it was made from
+    """
+
+    num_parameters: int
+    provenance: dict[str, Any]
+    quantities: list[Quantity]
+    heads: list[Head]
+
+
+class Redshifts(Strict):
+    """p(z) of each source, by Z_GAL if it is a galaxy and Z_QSO if it is a quasar.
+
+    edges: redshifts between which the steps lie, one more than there are steps
+    probabilities: of each step, by source; null where REASON says why there is no answer
+    """
+
+    model: Model
+    edges: dict[str, list[float]]
+    probabilities: list[dict[str, list[float]] | None]
+    reasons: list[str | None]
+
+
+class Embeddings(Strict):
+    """The vector by which the network knows each source; null where a reason is given."""
+
+    model: Model
+    embeddings: list[list[float] | None]
+    reasons: list[str | None]
 
 
 class Predictions(Strict):

@@ -13,12 +13,24 @@ from bentoml.exceptions import BentoMLException, InvalidArgument, ServiceUnavail
 from pydantic import AfterValidator, Field
 
 from ojala.heads.head import READY
+from ojala.model.shown import Shown
 from ojala.tables.shards import Columns
 from serving import access, agreement, metrics, settings
-from serving.answering import Answering
+from serving.answering import Answering, card
 from serving.following import Absent, Follower
 from serving.refusals import refusing_alike
-from serving.schemas import MAX_SOURCES, Health, Predictions, Query, Source
+from serving.schemas import (
+    MAX_EMBEDDINGS,
+    MAX_PDFS,
+    MAX_SOURCES,
+    Card,
+    Embeddings,
+    Health,
+    Predictions,
+    Query,
+    Redshifts,
+    Source,
+)
 
 MAX_QUERIES = 1000
 """Queries of one request: far more than there are tokens and heads."""
@@ -68,12 +80,10 @@ class OjalaService:
 
         queries: tokens and names of heads, each once; by default the 15 quantities and every head
         """
-        _take(len(sources))
-        answering = self._now()
+        answering, seen = self._shown(sources)
         predictor = answering.predictor
         began = time.monotonic()
         try:
-            seen = predictor.shown(_columns(sources))
             columns = predictor.predict(seen, queries)
         except ValueError as error:
             raise InvalidArgument(str(error)) from None
@@ -86,12 +96,61 @@ class OjalaService:
         )
 
     @bentoml.api
+    def redshifts(
+        self, sources: Annotated[list[Source], Field(min_length=1, max_length=MAX_PDFS)]
+    ) -> Redshifts:
+        """p(z) of each source, as probabilities of steps."""
+        answering, seen = self._shown(sources)
+        pdfs = answering.predictor.redshifts(_columns(sources))
+        return Redshifts(
+            model=answering.model,
+            edges={token: np.expm1(pdf.edges).tolist() for token, pdf in pdfs.items()},
+            probabilities=[
+                {token: pdf.probability[row].tolist() for token, pdf in pdfs.items()}
+                if is_answered
+                else None
+                for row, is_answered in enumerate(seen.answered)
+            ],
+            reasons=[reason or None for reason in seen.reason],
+        )
+
+    @bentoml.api
+    def embed(
+        self, sources: Annotated[list[Source], Field(min_length=1, max_length=MAX_EMBEDDINGS)]
+    ) -> Embeddings:
+        """The embedding of each source: near ones are alike to the model."""
+        answering, seen = self._shown(sources)
+        vectors = answering.predictor.embed(seen)
+        return Embeddings(
+            model=answering.model,
+            embeddings=[
+                vector.tolist() if is_answered else None
+                for vector, is_answered in zip(vectors, seen.answered, strict=True)
+            ],
+            reasons=[reason or None for reason in seen.reason],
+        )
+
+    @bentoml.api
+    async def model(self) -> Card:
+        """The card of the model that answers."""
+        return card(self._now())
+
+    @bentoml.api
     async def health(self) -> Health:  # async: it does not wait for the thread that predicts
         """The model that this service answers with, the state of every head, and of the alias."""
         found = self._now()
         return Health(
             **found.model.model_dump(), heads=found.heads, following=self.follower.state()
         )
+
+    def _shown(self, sources: list[Any]) -> tuple[Answering, Shown]:
+        """Who answers a request, and what there is of its sources."""
+        _take(len(sources))
+        answering = self._now()
+        try:
+            return answering, answering.predictor.shown(_columns(sources))
+        except ValueError as error:
+            raise InvalidArgument(str(error)) from None
 
     def _now(self) -> Answering:
         try:

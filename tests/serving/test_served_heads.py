@@ -120,7 +120,8 @@ def test_a_command_of_the_page_is_answered(client, path, header, value, asked):
         return
     response = client.post(path, content=asked, headers={header: value})
     if response.status_code == 200:
-        assert len(response.json()["predictions"]) == len(json.loads(asked)["sources"])
+        answers = {"/redshifts": "probabilities", "/embed": "embeddings"}.get(path, "predictions")
+        assert len(response.json()[answers]) == len(json.loads(asked)["sources"])
     else:
         assert response.json()["error"] in PAGE
 
@@ -128,12 +129,15 @@ def test_a_command_of_the_page_is_answered(client, path, header, value, asked):
 def test_the_page_asks_for_all_that_there_is():
     assert {path for path, *_ in COMMANDS} == {
         "/predict",
+        "/redshifts",
+        "/embed",
+        "/model",
         "/health",
         "/livez",
         "/readyz",
         "/metrics",
     }
-    assert len(COMMANDS) == 8
+    assert len(COMMANDS) == 11
 
 
 @pytest.mark.parametrize("name", ["dust", "forged", "twin", "nobody"])

@@ -1,0 +1,1 @@
+"""Files of the page for people: shipped as they are."""
