@@ -87,12 +87,14 @@ ENV PIP_NO_CACHE_DIR=1
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     --mount=type=secret,id=certificates,target=/etc/ssl/certs/ca-certificates.crt \
     --mount=type=bind,from=wheels,target=/wheels \
-    make requirements DEV=
+    make requirements DEV= \
+    && rm -rf .venv/lib/python3*/site-packages/torch/test
 COPY . .
 RUN make install
 # There is no .git in the image: the runs still say which code they ran.
 ARG GIT_COMMIT=unknown
-ENV PATH=/opt/ojala/.venv/bin:$PATH HOME=/tmp PYTHONDONTWRITEBYTECODE=1 OJALA_GIT_COMMIT=$GIT_COMMIT
+ENV PATH=/opt/ojala/.venv/bin:$PATH HOME=/tmp DVC_SITE_CACHE_DIR=/tmp/dvc \
+    PYTHONDONTWRITEBYTECODE=1 OJALA_GIT_COMMIT=$GIT_COMMIT
 USER 1000
 WORKDIR /srv/ojala
 ENTRYPOINT ["/opt/ojala/infra/with_secrets", "/opt/ojala/infra/in_project"]
@@ -131,7 +133,8 @@ COPY --from=gpu-packages /opt/ojala/.venv .venv
 COPY . .
 RUN make install
 ARG GIT_COMMIT=unknown
-ENV PATH=/opt/ojala/.venv/bin:$PATH HOME=/tmp PYTHONDONTWRITEBYTECODE=1 OJALA_GIT_COMMIT=$GIT_COMMIT
+ENV PATH=/opt/ojala/.venv/bin:$PATH HOME=/tmp DVC_SITE_CACHE_DIR=/tmp/dvc \
+    PYTHONDONTWRITEBYTECODE=1 OJALA_GIT_COMMIT=$GIT_COMMIT
 USER 1000
 WORKDIR /srv/ojala
 ENTRYPOINT ["/opt/ojala/infra/with_secrets", "/opt/ojala/infra/in_project"]

@@ -1,4 +1,4 @@
-"""How each file below infra/ is checked: a function from its path to what is wrong, "" if nothing."""
+"""How each file below infra/ is checked: from its path to what is wrong, "" if nothing."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 OWN_SECRETS = "secrets/"
 VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)(:-[^}]*)?\}")
 
@@ -70,7 +70,9 @@ def service_faults(service, stack):
     for other, how in dict(service.get("depends_on", {})).items():
         if other not in stack["services"]:
             yield f"there is no service {other}"
-        elif how["condition"] == "service_healthy" and "healthcheck" not in stack["services"][other]:
+        elif (
+            how["condition"] == "service_healthy" and "healthcheck" not in stack["services"][other]
+        ):
             yield f"{other} has no health check"
     for volume in service.get("volumes", ()):
         source = volume.split(":")[0]

@@ -124,3 +124,50 @@ def test_a_ui_without_a_port_is_one_sentence_and_a_failure():
     sentence, *rest = done.stderr.splitlines()
     assert sentence.startswith(f"make ui: nothing can listen on port {port}, it is taken")
     assert all("Error" in line for line in rest)  # make's own
+
+
+PIP = """#!/bin/sh
+[ "$1 $2" = "-m pip" ] || exit 0
+printf 'links <%s> index <%s> alone <%s>:' "$PIP_FIND_LINKS" "$PIP_INDEX_URL" "$PIP_NO_INDEX"
+printf ' %s' "$@"
+echo
+"""
+
+
+def torch_installed(tmp_path, where):
+    """What requirements/torch.sh tells pip, and what it says of a mistake."""
+    python = tmp_path / "python"
+    python.write_text(PIP)
+    python.chmod(0o755)
+    return subprocess.run(
+        [ROOT / "requirements" / "torch.sh", python],
+        env={"PATH": os.environ["PATH"], "TORCH_INDEX": where},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_torch_is_that_of_the_index_or_directory_that_is_named(tmp_path):
+    wheels = tmp_path / "some wheels"
+    wheels.mkdir()
+    usual = torch_installed(tmp_path, "").stdout
+    assert usual.startswith("links <> index <> alone <>:") and "--no-deps" not in usual
+    own = torch_installed(tmp_path, "https://sky.example/whl/cpu").stdout
+    assert own.startswith("links <> index <https://sky.example/whl/cpu> alone <>:")
+    beside = torch_installed(tmp_path, str(wheels)).stdout
+    assert beside.startswith(f"links <{wheels}> index <> alone <1>:")
+    assert "--no-deps" in own and "--no-deps" in beside
+
+
+def test_torch_from_nowhere_is_refused(tmp_path):
+    done = torch_installed(tmp_path, "wheels/that/are/not")
+    assert done.returncode == 1 and not done.stdout
+    assert "TORCH_INDEX is wheels/that/are/not, expected" in done.stderr
+
+
+def test_another_torch_is_not_passed_over_without_a_word(installed):
+    make = ["make", "--silent", "type", "TORCH_INDEX=https://sky.example/whl/cpu"]
+    done = subprocess.run(make, cwd=installed, capture_output=True, text=True, timeout=60)
+    assert done.returncode != 0 and "remove .venv first" in done.stderr
+    (installed / ".venv" / ".locked").write_text("https://sky.example/whl/cpu")
+    subprocess.run(make, cwd=installed, check=True, capture_output=True, timeout=60)

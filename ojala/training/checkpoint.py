@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,10 +28,19 @@ class TrainState:
     optimizers: list[dict[str, Any]]
 
     def write(self, path: str | Path) -> None:
-        """Write one file; it appears whole or not at all."""
+        """Write one file; it appears whole or not at all.
+
+        Raises OSError naming the file where it cannot be written.
+        """
         content = {"epoch": self.epoch, "objective": self.objective, "optimizers": self.optimizers}
+        # Of a full disk torch's own writer says "unexpected pos", and nothing else.
+        whole = io.BytesIO()
+        torch.save(content, whole)
         with written_whole(path) as partial:
-            torch.save(content, partial)
+            try:
+                partial.write_bytes(whole.getbuffer())
+            except OSError as error:  # of a full disk it has no name
+                raise OSError(error.errno, error.strerror, str(partial)) from None
 
     @classmethod
     def read(cls, path: str | Path) -> TrainState:

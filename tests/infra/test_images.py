@@ -1,8 +1,9 @@
-"""`make test-images`: both images are built with buildah and do their work, read-only, not as root."""
+"""`make test-images`: images are built with buildah and do their work, read-only, not as root."""
 
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -12,25 +13,39 @@ from urllib.error import URLError
 
 import pandas as pd
 import pytest
-from infra.containers import build, container
-from serving.test_serve import free_port
+from built_containers import build, container, megabytes
 from toy_heads import toy_bundle
 from toy_registry import toy_project
 
-from ojala.gate.golden import golden_objects
 from ojala.model import bundle
 from ojala.model.predictor import Predictor
-from ojala.tables.shards import columns_of
 from pipelines.registry import registration
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif("OJALA_TEST_IMAGES" not in os.environ, reason="make test-images builds them"),
+    pytest.mark.skipif(
+        "OJALA_TEST_IMAGES" not in os.environ, reason="make test-images builds them"
+    ),
     pytest.mark.skipif(shutil.which("buildah") is None, reason="needs buildah"),
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount what buildah built"),
 ]
-GIGABYTE = 1e9
+SERVE, TRAIN = "localhost/ojala-serve:test", "localhost/ojala-train-cpu:test"
+PUBLIC_BASE = "docker.io/library/python:3.11-slim-bookworm"
+ALIEN = ("ray", "dvc", "optuna", "sqlalchemy", "matplotlib", "pandas", "pip")
+"""What the service does without."""
 SOURCE = {"MAG_i": 18.9, "MAG_G": 20.4, "MAG_R": 19.4, "J0500": 0.45, "J0660": 0.93}
+
+
+def added(image):
+    """Megabytes of an image that are not its base's."""
+    size, base = megabytes(image), megabytes(os.environ.get("BASE") or PUBLIC_BASE)
+    print(f"{image}: {size} MB, {base} of them its base")
+    return size - base
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return listening.getsockname()[1]
 
 
 @contextmanager
@@ -60,8 +75,8 @@ def answer(url, body=None, patience=180):
 
 
 def test_a_service_answers_with_the_registered_bundle(tmp_path):
-    size = build("serve", "localhost/ojala-serve:test")
-    print(f"serve: {size}")
+    build("serve", SERVE)
+    assert added(SERVE) < 1350
     port, registry = free_port(), free_port()
     server = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port"]
     server += [str(registry), "--workers", "1", "--backend-store-uri"]
@@ -77,11 +92,13 @@ def test_a_service_answers_with_the_registered_bundle(tmp_path):
             made = registration.register(
                 place, digest=opened.digest, run_id="", example=example, answer=said
             )
-        with container("localhost/ojala-serve:test") as words:
-            imported = "import importlib.util as u; print([n for n in ('ray', 'dvc', 'optuna', 'sqlalchemy', 'pip', 'matplotlib', 'pandas') if u.find_spec(n)])"
+        with container(SERVE) as words:
+            imported = f"import importlib.util as u; print(*filter(u.find_spec, {ALIEN}))"
             found = subprocess.check_output(words("python", "-c", imported), text=True)
-            assert found.strip() == "[]"
-            refused = subprocess.run(words("touch", "/opt/ojala/it"), capture_output=True, text=True)
+            assert found.strip() == ""
+            refused = subprocess.run(
+                words("touch", "/opt/ojala/it"), capture_output=True, text=True
+            )
             assert "Read-only file system" in refused.stderr
             begun = words(PORT=port, BENTOML_HOST="127.0.0.1", MLFLOW_TRACKING_URI=address)
             with running(begun, tmp_path / "serve.log"):
@@ -93,12 +110,12 @@ def test_a_service_answers_with_the_registered_bundle(tmp_path):
 
 
 def test_stages_run_in_a_project_on_a_volume(tmp_path):
-    size = build("train-cpu", "localhost/ojala-train-cpu:test")
-    print(f"train-cpu: {size}")
+    build("train-cpu", TRAIN)
+    assert added(TRAIN) < 2850
     project = tmp_path / "project"
     project.mkdir()
     shutil.chown(project, 1000, 1000)
-    with container("localhost/ojala-train-cpu:test", project) as words:
+    with container(TRAIN, project) as words:
         version = subprocess.check_output(words("ojala", "--version"), text=True)
         assert version.strip()
         subprocess.run(words("dvc", "repro", "jpas"), check=True)

@@ -5,9 +5,9 @@ import shutil
 import stat
 import subprocess
 
+import infra_checks as checks
 import pytest
-from infra import checks
-from infra.checks import ROOT
+from infra_checks import ROOT
 
 INFRA = ROOT / "infra"
 CHECKS = {
@@ -35,7 +35,7 @@ PLANTED = {
         ("ojala-serve:latest", "ojala-served:latest"),
         ("/run/secrets/postgres_password", "hunter2"),
         ("./secrets/tls_key", "./tls_key"),
-        ('    secrets: [alert_webhook]\n', '    secrets: [alert_webhook]\n    ports: ["9093"]\n'),
+        ("    secrets: [alert_webhook]\n", '    secrets: [alert_webhook]\n    ports: ["9093"]\n'),
     ],
     "compose/prometheus.yaml": [("scrape_interval: 15s", "scrape_interval: often")],
     "compose/alertmanager.yaml": [("receiver: webhook", "receiver: hook")],
@@ -69,7 +69,9 @@ def check_of(name):
 
 
 def test_every_file_has_a_check():
-    unchecked = [name for name in files() if not name.startswith("kubernetes/") and not check_of(name)]
+    unchecked = [
+        name for name in files() if not name.startswith("kubernetes/") and not check_of(name)
+    ]
     assert not unchecked
 
 

@@ -1,0 +1,62 @@
+"""The lists of packages of the images: complete, and with the versions of the one lock."""
+
+import re
+from importlib.metadata import PackageNotFoundError, requires
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[1]
+ASKED = {
+    "serve": ["bentoml", "mlflow-skinny", "pyarrow", "safetensors", "scipy", "torch"],
+    "registry": ["mlflow"],
+}
+TRAINING = {"ray", "dvc", "mlflow", "optuna", "pandas", "matplotlib", "sqlalchemy", "pytest"}
+
+
+def plain(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def listed(name):
+    """Names of a list and whether each is pinned there."""
+    lines = (ROOT / "requirements" / f"{name}.txt").read_text().splitlines()
+    return {plain(re.split("[=<>]", one)[0]): "==" in one for one in lines if one and one[0] != "#"}
+
+
+def behind(names):
+    """What packages need, and what that needs, of what is installed here."""
+    found, left = set(), [Requirement(name) for name in names]
+    while left:
+        one = left.pop()
+        if plain(one.name) in found:
+            continue
+        found.add(plain(one.name))
+        try:
+            needed = [Requirement(line) for line in requires(one.name) or ()]
+        except PackageNotFoundError:
+            pytest.fail(f"{one.name} is not installed, and something needs it")
+        left += [
+            need
+            for need in needed
+            if need.marker is None
+            or any(need.marker.evaluate({"extra": extra}) for extra in one.extras or {""})
+        ]
+    return found
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_a_list_holds_all_that_is_needed(name):
+    assert behind(ASKED[name]) - {"torch"} <= set(listed(name))
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_versions_are_those_of_the_lock(name):
+    locked = set(listed("lock"))
+    assert {one for one, pinned in listed(name).items() if not pinned} <= locked
+    assert not {one for one, pinned in listed(name).items() if pinned} & locked
+
+
+def test_the_service_goes_without_training():
+    assert not TRAINING & set(listed("serve"))
