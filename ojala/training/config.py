@@ -32,6 +32,7 @@ class TrainConfig:
     compile: torch.compile the step (its first steps take minutes)
     ew_transform: "asinh", or "linear" as in the released model
     sampling: within a class by the table's "weights" (the paper's), or "uniform"
+    regression_weight: of L_reg in the objective; the paper's 1 leaves ten labels the weight of one
     redshift_smoothing: of redshift labels, in steps of ln(1 + z), where they are answered by steps
     masking: context and targets; adaptation: null trains on mocks alone
     """
@@ -53,6 +54,7 @@ class TrainConfig:
     ew_transform: Literal["asinh", "linear"] = "asinh"
     seed: int = 0
     sampling: Literal["weights", "uniform"] = "weights"
+    regression_weight: float = 1.0
     redshift_smoothing: float = SMOOTHING
     masking: MaskingConfig = field(default_factory=MaskingConfig)
     adaptation: AdaptationConfig | None = field(default_factory=AdaptationConfig)
@@ -62,7 +64,7 @@ class TrainConfig:
         for name in ("num_epochs", "steps_per_epoch", "batch_size", "jpas_batch_size", "val_rows"):
             if getattr(self, name) < 1:
                 raise ValueError(f"train.{name} is {getattr(self, name)}, expected 1 or more")
-        for name in ("learning_rate", "clip", "redshift_smoothing"):
+        for name in ("learning_rate", "clip", "regression_weight", "redshift_smoothing"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"train.{name} is {getattr(self, name)}, expected > 0")
         for name in ("warmup_steps", "weight_decay", "seed"):

@@ -94,6 +94,7 @@ def fit(
         precision=config.precision,
         world_size=world_size,
         smoothing=config.redshift_smoothing,
+        regression_weight=config.regression_weight,
     ).to(mocks.device)
     steppers = optimizers(objective, config)
     first_epoch = 0

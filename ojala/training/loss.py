@@ -1,9 +1,10 @@
 """The training objective: Eq. 2 for regression, cross-entropies, and domain adaptation.
 
-    L = L_reg + L_cls + L_morph + L_DA                             (Eqs. 1, 3 and 12)
+    L = w L_reg + L_cls + L_morph + L_DA                           (Eqs. 1, 3 and 12)
     L_reg = mean of 1/2 [(y - mean)^2 / var + ln var],   var = var_predicted + label_err^2
 
-in scaled units. Each term is a mean over its own targets; none is weighted (1:1:1). For redshifts
+in scaled units. Each term is a mean over its own targets; the paper weights none (w = 1). A source
+has one class and ten other labels, which share one term. For redshifts
 residual and label error are divided by 1 + z_true, and the predicted variance is that of the
 divided residual. (Dividing it as well would cancel out of the gradient.) A network that answers
 redshifts by steps of ln(1 + z) has a term of its own for them, and none of L_reg.
@@ -136,9 +137,11 @@ class Objective(nn.Module):
         precision: str = "float32",
         world_size: int = 1,
         smoothing: float = SMOOTHING,
+        regression_weight: float = 1.0,
     ) -> None:
         super().__init__()
         self.model = model
+        self.regression_weight = regression_weight
         self.reweighter = Reweighter(model.config.width) if adaptation else None
         self.likelihood = Likelihood(scaling, smoothing=smoothing)
         self.adaptation = adaptation
@@ -156,6 +159,7 @@ class Objective(nn.Module):
             answers = self.model.answer(memory[: len(batch)], batch.query_ids, padding)
         terms = self._supervised_terms(answers, batch)
         loss = torch.stack(list(terms.values())).sum()
+        loss = loss + (self.regression_weight - 1) * terms["regression"]
         if jpas is not None:
             embeddings = pooled(memory, self.model.memory_padding(context.padding))
             terms |= self._adaptation_terms(embeddings, batch.photometric, temperature)

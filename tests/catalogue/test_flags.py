@@ -25,7 +25,7 @@ def shown(num, bands=54, reason=""):
     values[:, :bands] = 0.5
     assert vocabulary()[53] == narrow_bands()[-1].token
     given = np.full(num, reason, dtype=object)
-    return Shown(values=values, reason=given, used=frozenset(), notes=())
+    return Shown(values=values, reason=given, used=frozenset(), remarks=())
 
 
 def answers(name="GALAXY", sure=0.97, **more):

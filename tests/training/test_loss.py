@@ -114,12 +114,16 @@ def test_each_target_belongs_to_one_term(mocks):
     assert float(costs.regression[0, 2]) == pytest.approx(0.5)
 
 
-def test_loss_is_the_sum_of_its_terms(mocks, jpas):
-    objective = Objective(toy_model(UNDROPPED), mocks.scaling, AdaptationConfig())
+@pytest.mark.parametrize("weight", [1.0, 2.5])
+def test_loss_is_the_sum_of_its_terms(mocks, jpas, weight):
+    objective = Objective(
+        toy_model(UNDROPPED), mocks.scaling, AdaptationConfig(), regression_weight=weight
+    )
     with torch.no_grad():
         terms = objective(*batches(mocks, jpas), 2.0)
-    parts = ("regression", "spectype", "morphtype", "adaptation")
-    assert float(terms["loss"]) == pytest.approx(sum(float(terms[name]) for name in parts))
+    others = sum(float(terms[name]) for name in ("spectype", "morphtype", "adaptation"))
+    expected = weight * float(terms["regression"]) + others
+    assert float(terms["loss"]) == pytest.approx(expected)
 
 
 def test_a_term_without_targets_is_0(jpas):
