@@ -5,6 +5,8 @@ LOCKED := $(VENV)/.locked
 INSTALLED := $(VENV)/.installed
 PEERS := .peers
 PEERS_INSTALLED := $(PEERS)/.installed
+FORMATS := .formats
+FORMATS_INSTALLED := $(FORMATS)/.installed
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 # What only tests and checks use; the images do without.
 DEV ?= requirements/dev.txt
@@ -25,7 +27,8 @@ export MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR := false
 export BENTOML_DO_NOT_TRACK := true
 export BENTOML_HOME ?= $(CURDIR)/.ojala/bentoml
 
-.PHONY: help install requirements lint type test repro deps tune peers ui serve docs-figures \
+.PHONY: help install requirements lint type test repro deps tune peers formats ui serve \
+	docs-figures \
 	torch-choice image test-images up down
 .DEFAULT_GOAL := help
 
@@ -94,6 +97,16 @@ $(PEERS_INSTALLED): benchmarks/peers/requirements.txt $(INSTALLED)
 
 peers: $(PEERS_INSTALLED) ## what else an astronomer would use, scored on the same rows
 	$(PEERS)/bin/python -m benchmarks.peers $(if $(wildcard models/ojala),--bundle models/ojala)
+
+# Readers of others' formats, LSDB and qp, in an environment of their own: nothing here imports them.
+$(FORMATS_INSTALLED): tests/publish/requirements.txt $(INSTALLED)
+	$(VENV)/bin/python -m venv $(FORMATS)
+	$(FORMATS)/bin/python -m pip --disable-pip-version-check install --quiet --no-deps \
+		-r tests/publish/requirements.txt
+	@touch $@
+
+formats: $(FORMATS_INSTALLED) ## what ojala publish writes, opened by LSDB and qp
+	OMP_NUM_THREADS=1 python -m pytest -rs tests/publish
 
 ui: $(INSTALLED) ## the MLflow UI: runs side by side, registered versions
 	@python -c "import socket; socket.create_server(('127.0.0.1', $${PORT:-5000}))" 2>/dev/null || { \

@@ -31,6 +31,7 @@ OWN = (
     "fetch-jpas",
     "predict",
     "domain",
+    "publish",
     "finetune",
     "import-release",
     "responses",

@@ -20,6 +20,7 @@ ROOMS = (
     "training",
     "heads",
     "catalogue",
+    "publish",
     "evaluation",
     "figures",
     "report",

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
-from ojala.catalogue.vac import HEADER_KEYS
+from ojala.catalogue.vac import HEADER_KEYS, card_text
 from ojala.tables.columns import arrow_of, with_meanings
 from ojala.tables.files import header_of, with_header
 from ojala.tables.shards import Columns
@@ -43,7 +43,9 @@ def with_origin(table: pa.Table, origin: Mapping[str, str]) -> pa.Table:
     """
     cards = {card for card, _ in HEADER_KEYS.values()}
     header = {name: value for name, value in header_of(table).items() if name not in cards}
-    header |= {HEADER_KEYS[entry][0]: value for entry, value in origin.items() if value}
+    header |= {
+        HEADER_KEYS[entry][0]: card_text(entry, value) for entry, value in origin.items() if value
+    }
     stale = {entry.encode() for entry in HEADER_KEYS}
     known = {name: v for name, v in (table.schema.metadata or {}).items() if name not in stale}
     known |= {entry.encode(): value.encode() for entry, value in origin.items() if value}

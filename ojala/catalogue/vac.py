@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ojala.catalogue.in_blocks import growing, write_in_blocks
 from ojala.tables.columns import meaning
+from ojala.tables.formats.fits_tables import tell_long_text
 from ojala.tables.shards import Columns, columns_of, jpas_schema
 from ojala.tables.units import described_for_fits, standard_text
 from ojala.tables.writing import written_whole
@@ -119,8 +120,15 @@ def _hdu(table: pa.Table, provenance: Mapping[str, str]) -> fits.BinTableHDU:
         hdu.header[f"TCOMM{number}"] = text
     for entry, value in provenance.items():
         keyword, comment = HEADER_KEYS[entry]
-        hdu.header[keyword] = (str(value), comment if _fits(str(value), comment) else "")
+        value = card_text(entry, str(value))
+        hdu.header[keyword] = (value, comment if _fits(value, comment) else "")
+    tell_long_text(hdu.header)
     return hdu
+
+
+def card_text(entry: str, value: str) -> str:
+    """An entry of the provenance as a FITS card says it: its dates are UTC and name no zone."""
+    return value.removesuffix("+00:00") if entry == "created" else value
 
 
 def _fits(value: str, comment: str) -> bool:

@@ -170,7 +170,7 @@ def _form(values: Found, names: Sequence[str]) -> str:
     arrays = [name for name in names if IN_ARRAYS.fullmatch(name.strip().lower())]
     if arrays and not forms:
         raise ValueError(
-            f"column {arrays[0]} holds all filters in one array: ojala predict and ojala jpas read "
+            f"column {arrays[0]} holds all filters in one array: ojala jpas and ojala predict read "
             "such a table, with FLUX_ or MAG_APER_COR_3_0 and AUTO"
         )
     return known[0] if known else ""

@@ -23,10 +23,12 @@ NO_SOURCES = ("LDAC_IMHEAD",)
 """Tables of SExtractor's FITS_LDAC that hold the header of an image, not sources."""
 
 STRUCTURE = re.compile(
-    r"XTENSION|BITPIX|NAXIS\d*|PCOUNT|GCOUNT|TFIELDS|THEAP|EXTNAME|CHECKSUM|DATASUM|END|"
+    r"XTENSION|BITPIX|NAXIS\d*|PCOUNT|GCOUNT|TFIELDS|THEAP|EXTNAME|CHECKSUM|DATASUM|END|LONGSTRN|"
     r"T(TYPE|FORM|UNIT|NULL|SCAL|ZERO|DISP|DIM|BCOL|COMM|UCD)\d+|COMMENT|HISTORY|"
 )
 """Cards of a table's header that tell its layout, or free text."""
+
+CARD_LETTERS = 80
 
 FORMS = {
     "b1": "L",
@@ -157,7 +159,14 @@ def write_fits(table: pa.Table, header: Mapping[str, Any], path: Path) -> None:
     for keyword, value in header.items():
         if _is_card(keyword, value):
             hdu.header[keyword] = _ascii(value) if isinstance(value, str) else value
+    tell_long_text(hdu.header)
     fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(path)
+
+
+def tell_long_text(header: Any) -> None:
+    """Say in a header that texts go on in CONTINUE cards, where one does (fitsverify asks it)."""
+    if any(isinstance(card.value, str) and len(card.image) > CARD_LETTERS for card in header.cards):
+        header["LONGSTRN"] = ("OGIP 1.0", "long texts go on in CONTINUE")
 
 
 def _is_card(keyword: str, value: Any) -> bool:

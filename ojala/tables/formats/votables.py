@@ -113,6 +113,9 @@ def write_votable(table: pa.Table, header: dict[str, Any], path: Path) -> None:
         if pa.types.is_boolean(field.type):
             one.datatype = "boolean"  # a bit has no null
             one._setup({}, None)
+        elif one.arraysize and is_text(field.type):
+            one.arraysize = "*"  # a text of any length, and none is no letter that is missing
+            one._setup({}, None)
     for name, value in header.items():
         if isinstance(value, str):
             document.infos.append(Info(name=name, value=value))

@@ -1,0 +1,1 @@
+"""A catalogue in the formats that the field reads: VOParquet, FITS, VOTable, HATS, qp."""
