@@ -51,6 +51,7 @@ NO_CODE = {
     "data/vac/ojala_vac.fits: catalogue of": "what ojala lineage prints",
     "R(w) = edge(": "a formula",
     "objective = w_class": "a formula",
+    "[survey-team]": "a file of settings",
     '{"model": {"name"': "what the service answers",
     '{"error":': "what the service answers",
 }
@@ -139,7 +140,7 @@ def test_commands_exist_and_understand_what_they_are_given(content, project, mon
         if program == "ojala":
             ask(arguments, project)
         elif program == "make":
-            assert set(arguments) <= targets, arguments
+            assert {word for word in arguments if "=" not in word} <= targets, arguments
         elif program == "python":
             assert_script(arguments)
         else:
