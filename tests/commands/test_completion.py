@@ -31,6 +31,16 @@ def test_every_command_and_option_is_in_the_script(scripts, shell):
                 assert bare in scripts[shell], f"{name} {option}"
 
 
+def test_every_command_with_a_result_tells_it_as_json():
+    _, parsers = cli.parsers(commands())
+    without = {
+        name
+        for name, parser in parsers.items()
+        if "--json" not in {option for one in parser._actions for option in one.option_strings}
+    }
+    assert without == {"completion"}
+
+
 def completed(text, words):
     """What bash would offer for the last of the words."""
     given = " ".join(f"'{word}'" for word in words)
