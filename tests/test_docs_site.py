@@ -20,11 +20,12 @@ BUILT = ROOT / ".docs" / "bin" / "python"
 
 def pages_of_the_index():
     trees = re.findall(r"```\{toctree\}\n(.*?)```", (DOCS / "index.md").read_text(), re.DOTALL)
-    return [line for tree in trees for line in tree.split() if not line.startswith(":")]
+    lines = [line for tree in trees for line in tree.splitlines()]
+    return [line for line in lines if line and not line.startswith(":")]
 
 
 def test_every_page_stands_once_in_the_navigation():
-    named = [name for name in pages_of_the_index() if re.fullmatch(r"[a-z/-]+", name)]
+    named = pages_of_the_index()
     written = {path.stem for path in DOCS.glob("*.md")} - {"index"}
     assert len(named) == len(set(named))
     assert set(named) == written | {"generated/command-help", "generated/parameters"}
