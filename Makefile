@@ -7,6 +7,8 @@ PEERS := .peers
 PEERS_INSTALLED := $(PEERS)/.installed
 FORMATS := .formats
 FORMATS_INSTALLED := $(FORMATS)/.installed
+DOCS := .docs
+DOCS_INSTALLED := $(DOCS)/.installed
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 # What only tests and checks use; the images do without.
 DEV ?= requirements/dev.txt
@@ -27,9 +29,8 @@ export MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR := false
 export BENTOML_DO_NOT_TRACK := true
 export BENTOML_HOME ?= $(CURDIR)/.ojala/bentoml
 
-.PHONY: help install requirements lint type test repro deps tune peers formats ui serve \
-	docs-figures \
-	torch-choice image test-images up down
+.PHONY: help install requirements lint type test repro deps tune peers formats ui serve docs docs-links \
+	docs-figures torch-choice image test-images up down
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -85,15 +86,21 @@ tune: $(INSTALLED) ## a search for the settings of train, on demand (docs/tune.m
 	python -m pipelines.registry.store
 	dvc repro tune/dvc.yaml
 
-# The peers' packages stand in an environment of their own; all others it takes from the project's.
-$(PEERS_INSTALLED): benchmarks/peers/requirements.txt $(INSTALLED)
-	$(VENV)/bin/python -m venv $(PEERS)
+# An environment of its own for packages beside the project's, from which it takes all others.
+define beside
+	$(VENV)/bin/python -m venv $(1)
 	packages="import sysconfig; print(sysconfig.get_path('purelib'))"; \
-	own="$$($(PEERS)/bin/python -c "$$packages")"; \
+	own="$$($(1)/bin/python -c "$$packages")"; \
 	realpath --relative-to="$$own" "$$($(VENV)/bin/python -c "$$packages")" > "$$own/project.pth"
-	$(PEERS)/bin/python -m pip --disable-pip-version-check install --quiet --no-deps \
-		-r benchmarks/peers/requirements.txt
+	$(1)/bin/python -m pip --disable-pip-version-check install --quiet --no-deps -r $(2)
 	@touch $@
+endef
+
+$(PEERS_INSTALLED): benchmarks/peers/requirements.txt $(INSTALLED)
+	$(call beside,$(PEERS),$<)
+
+$(DOCS_INSTALLED): docs/requirements.txt $(INSTALLED)
+	$(call beside,$(DOCS),$<)
 
 peers: $(PEERS_INSTALLED) ## what else an astronomer would use, scored on the same rows
 	$(PEERS)/bin/python -m benchmarks.peers $(if $(wildcard models/ojala),--bundle models/ojala)
@@ -141,6 +148,12 @@ down: ## stop the stack; its volumes keep what it knows
 
 deps: $(INSTALLED) ## write the lists of code in dvc.yaml from what each stage imports
 	python -m pipelines.stage_code
+
+docs: $(DOCS_INSTALLED) ## the site of docs/ in build/docs: any warning is an error
+	$(DOCS)/bin/python -m sphinx -W --keep-going -b html docs build/docs
+
+docs-links: $(DOCS_INSTALLED) ## whether every link of docs/ to the outside leads somewhere
+	$(DOCS)/bin/python -m sphinx -W --keep-going -b linkcheck docs build/links
 
 docs-figures: $(INSTALLED) ## the figures of docs/, from the simulated sky
 	ojala sky-figures data/simulated --out docs/figures

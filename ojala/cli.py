@@ -3,24 +3,25 @@
 A module takes part with two functions, ``add_arguments(parser)`` and ``main(arguments)``, and the
 first line of its docstring. Other packages add theirs as entry points of the group GROUP, as
 ``pipelines.registry`` does. Only the module of the command that was asked for is imported.
+
+Exit codes are those of EXIT_CODES, which ``ojala --help`` and docs/commands.md tell.
 """
 
 from __future__ import annotations
 
-import argparse
 import ast
 import importlib
 import os
 import sys
-from argparse import RawDescriptionHelpFormatter
-from collections.abc import Sequence
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from collections.abc import Collection, Sequence
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 
 from ojala import __version__
 from ojala.tables import project
-from ojala.tables.faults import TRACEBACK, sentence, traceback_is_wanted, while_heard
+from ojala.tables.faults import TRACEBACK, UNHEARD, sentence, traceback_is_wanted, while_heard
 
 OWN = (
     "simulate",
@@ -35,6 +36,8 @@ OWN = (
     "finetune",
     "import-release",
     "responses",
+    "show",
+    "completion",
 )
 """Sub-commands of the library itself, in the order of its data."""
 
@@ -43,11 +46,20 @@ GROUP = "ojala.commands"
 
 SWITCH = "--traceback"
 
+EXIT_CODES = {
+    0: "done",
+    1: "not done; standard error says why in one sentence",
+    2: "options or arguments that are not understood",
+    130: "stopped by Ctrl-C",
+    UNHEARD: "the reader of the output went away, as in | head -1",
+}
+
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run ``ojala``; returns the exit code.
+    """Run ``ojala``; returns one of EXIT_CODES.
 
     An error is one sentence on stderr and exit code 1, or with --traceback raised as it came.
+    Options that are not understood end in argparse's SystemExit(2).
     """
     # Threads that spin while they wait take ten times as long where other jobs share the cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -71,7 +83,9 @@ def summary(module: str) -> str:
 
 def _run(argv: list[str]) -> int:
     """Run a sub-command; returns the exit code."""
-    arguments, parser = _parse(argv)
+    whole, of_command = parsers(argv[:1])
+    arguments = whole.parse_args(argv)
+    parser = of_command[arguments.command]
     try:
         with while_heard(), project.of(arguments, parser):
             importlib.import_module(commands()[arguments.command]).main(arguments)
@@ -87,13 +101,19 @@ def _run(argv: list[str]) -> int:
     return 0
 
 
-def _parse(argv: list[str]) -> tuple[argparse.Namespace, argparse.ArgumentParser]:
-    """The arguments, checked by the sub-command's own parser, and that parser."""
-    parser = argparse.ArgumentParser(
+def parsers(asked: Collection[str]) -> tuple[ArgumentParser, dict[str, ArgumentParser]]:
+    """The parser of ``ojala``, and those of its sub-commands by name.
+
+    asked: commands whose module is imported and whose arguments are known; the others have a name
+        and a summary
+    """
+    codes = "\n".join(f"  {code:3d}  {meaning}" for code, meaning in EXIT_CODES.items())
+    parser = ArgumentParser(
         prog="ojala",
         description="A foundation model for the light of galaxies, quasars and stars.",
         epilog="ojala COMMAND --help shows what a command needs, with an example.\n\n"
-        "example: ojala predict sources.fits --bundle models/ojala --out answers.fits",
+        "example: ojala predict sources.fits --bundle models/ojala --out answers.fits\n\n"
+        f"exit codes:\n{codes}",
         formatter_class=RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"ojala {__version__}")
@@ -103,13 +123,12 @@ def _parse(argv: list[str]) -> tuple[argparse.Namespace, argparse.ArgumentParser
         command = added.add_parser(
             name, help=summary(module), formatter_class=RawDescriptionHelpFormatter
         )
-        if argv[:1] == [name]:
+        if name in asked:
             importlib.import_module(module).add_arguments(command)
             command.add_argument(
                 SWITCH, action="store_true", help="of an error show where it comes from"
             )
-    arguments = parser.parse_args(argv)
-    return arguments, added.choices[arguments.command]
+    return parser, dict(added.choices)
 
 
 if __name__ == "__main__":

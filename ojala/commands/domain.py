@@ -12,7 +12,7 @@ from ojala.catalogue.answers import read_catalogue
 from ojala.catalogue.light import light
 from ojala.model import bundle
 from ojala.model.predictor import Predictor
-from ojala.tables import project
+from ojala.tables import project, result
 from ojala.tables.writing import check_place
 
 EXAMPLE = """\
@@ -44,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="share of held-out sources that are said to be outside (%(default)s)",
     )
     project.add_argument(parser)
+    result.add_argument(parser)
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -61,4 +62,6 @@ def main(arguments: argparse.Namespace) -> None:
     except ValueError as error:
         raise ValueError(f"{arguments.sources}: {error}") from None
     domain.write(found, arguments.out)
-    print(f"{arguments.out}: {found.said()}")
+    said = found.said()
+    record = {"out": arguments.out, "said": said, "bundle_digest": opened.digest}
+    result.tell(arguments, [f"{arguments.out}: {said}"], record)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ojala.surveys.desi.download import SOURCES, Release, catalogue_files, fetch_all, spectra_files
+from ojala.tables import result
 from ojala.tables.array_cells import whole
 from ojala.tables.catalogues import open_catalogue
 from ojala.tables.pixels import NSIDE
@@ -27,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--vacs", action="store_true", help="value-added catalogues as well")
     parser.add_argument("--workers", type=int, default=4, help="downloads at a time")
     parser.add_argument("--unverified", action="store_true", help="for copies without sums")
+    result.add_argument(parser)
     parser.epilog = """example: ojala fetch-desi --healpix 27247 27248 --out data/real/desi --vacs
 
 Files that are there already are left alone; a download that stopped goes on where it stopped.
@@ -49,9 +51,15 @@ def main(arguments: argparse.Namespace) -> None:
     root = arguments.root or SOURCES[arguments.source]
     release = Release(root=root.rstrip("/"), verify=not arguments.unverified)
     absent = fetch_all(release, files, num_workers=arguments.workers)
-    print(f"{len(files) - len(absent)} files in {arguments.out}")
-    for file in absent:
-        print(f"not in the release: {file.remote}")
+    num_files, missing = len(files) - len(absent), [file.remote for file in absent]
+    result.tell(
+        arguments,
+        [
+            f"{num_files} files in {arguments.out}",
+            *(f"not in the release: {one}" for one in missing),
+        ],
+        {"out": arguments.out, "files": num_files, "not_in_the_release": missing},
+    )
 
 
 def pixels_of(path: Path) -> list[int]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ojala.surveys.jpas.pages import TABLES, fetch
 from ojala.surveys.jpas.tap import LOGIN, LOGIN_NAME, LOGIN_PASSWORD, SERVICE, Archive, credentials
+from ojala.tables import result
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--where", default="", help="ADQL condition on the sources")
     parser.add_argument("--rows-per-page", type=int, default=20_000, help="(%(default)s)")
     parser.add_argument("--mode", choices=("async", "sync"), default="async", help="of the queries")
+    result.add_argument(parser)
     parser.epilog = f"""The login comes from {LOGIN_NAME} and {LOGIN_PASSWORD}, or is asked for.
 
 example: ojala fetch-jpas --out data/real/jpas --where "MAG_ERR_AUTO[jpas::iSDSS] < 0.2"
@@ -47,4 +49,5 @@ def main(arguments: argparse.Namespace) -> None:
         where=arguments.where,
         rows_per_page=arguments.rows_per_page,
     )
-    print(f"{num_sources} sources in {arguments.out}")
+    record = {"out": arguments.out, "sources": num_sources}
+    result.tell(arguments, [f"{num_sources} sources in {arguments.out}"], record)

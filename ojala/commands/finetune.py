@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ojala.heads.finetune import Recipe, finetune
 from ojala.heads.fit import FinetuneConfig
-from ojala.tables import project
+from ojala.tables import project, result
 from ojala.vocabulary.quantities import CLASSES
 
 EXAMPLE = """\
@@ -51,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, default=FinetuneConfig.num_steps, help="of training")
     parser.add_argument("--seed", type=int, default=FinetuneConfig.seed, help="(%(default)s)")
     project.add_argument(parser)
+    result.add_argument(parser)
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -68,14 +69,16 @@ def main(arguments: argparse.Namespace) -> None:
         description=arguments.description,
     )
     done = finetune(recipe, FinetuneConfig(num_steps=arguments.steps, seed=arguments.seed))
-    scores, seconds = done.scores, done.seconds
-    print(f"head {recipe.name} in {done.place}, digest {done.digest[:12]}")
-    print(
-        f"{done.counts['labels']} labels, {done.counts['train']} sources trained on, "
-        f"{done.counts['val']} held out, {done.counts['unanswered']} without usable photometry"
-    )
-    print(
+    counts, scores, seconds = done.counts, done.scores, done.seconds
+    lines = [
+        f"head {recipe.name} in {done.place}, digest {done.digest[:12]}",
+        f"{counts['labels']} labels, {counts['train']} sources trained on, "
+        f"{counts['val']} held out, {counts['unanswered']} without usable photometry",
         f"held out: bias {scores['bias']:+.3f}, sigma_nmad {scores['sigma_nmad']:.3f} "
-        f"(a constant: {scores['sigma_nmad_of_labels']:.3f})"
+        f"(a constant: {scores['sigma_nmad_of_labels']:.3f})",
+        f"embedded in {seconds['embed']:.1f} s, trained in {seconds['fit']:.1f} s",
+    ]
+    record = {"head": recipe.name, "out": done.place, "digest": done.digest}
+    result.tell(
+        arguments, lines, record | {"counts": counts, "held_out": scores, "seconds": seconds}
     )
-    print(f"embedded in {seconds['embed']:.1f} s, trained in {seconds['fit']:.1f} s")

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from ojala.published.release import import_release
+from ojala.tables import result
 from ojala.tables.writing import check_place
 
 EXAMPLE = """\
@@ -29,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="leave out the attention bias of wavelengths, as the release's own catalogue script "
         "does and its training does not: for its published numbers to the last digit",
     )
+    result.add_argument(parser)
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -43,4 +45,8 @@ def main(arguments: argparse.Namespace) -> None:
         arguments.out,
         wavelength_bias=not arguments.without_wavelength_bias,
     )
-    print(f"{arguments.out}: {num_parameters:,} parameters, bundle {digest[:12]}")
+    result.tell(
+        arguments,
+        [f"{arguments.out}: {num_parameters:,} parameters, bundle {digest[:12]}"],
+        {"out": arguments.out, "parameters": num_parameters, "bundle_digest": digest},
+    )

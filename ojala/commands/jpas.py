@@ -10,6 +10,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ojala.surveys.jpas.dual_mode import count_rows
+from ojala.tables import result
 from ojala.tables.rejects import Rejects
 from ojala.tables.shards import Columns
 from ojala.training_set.jpas_table import MIN_BANDS, table, write
@@ -36,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--min-bands", type=int, default=MIN_BANDS, help="narrow bands needed of 54 (%(default)s)"
     )
+    result.add_argument(parser)
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -50,9 +52,15 @@ def main(arguments: argparse.Namespace) -> None:
     num_rows = write(_with_progress(blocks, count_rows(arguments.dual), rejects), out)
     rejects_path = arguments.rejects or _beside(out)
     rejects.write(rejects_path)
-    print(f"{num_rows} sources in {out}, {len(rejects)} set aside in {rejects_path}")
-    for reason, count in rejects.counts().items():
-        print(f"{count:12d} {reason}")
+    reasons = rejects.counts()
+    result.tell(
+        arguments,
+        [
+            f"{num_rows} sources in {out}, {len(rejects)} set aside in {rejects_path}",
+            *(f"{count:12d} {reason}" for reason, count in reasons.items()),
+        ],
+        {"out": out, "sources": num_rows, "rejects_table": rejects_path, "rejects": reasons},
+    )
 
 
 def _beside(out: Path) -> Path:

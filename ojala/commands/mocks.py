@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 
+from ojala.tables import result
 from ojala.training_set.mocks import MocksConfig
 from ojala.training_set.mocks_table import write
 
@@ -32,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="J-PAS curves: packaged (default), svo, or a directory of measured ones",
     )
     parser.add_argument("--workers", type=int, default=1, help="processes (default 1)")
+    result.add_argument(parser)
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -45,17 +48,15 @@ def main(arguments: argparse.Namespace) -> None:
     config = MocksConfig(responses=arguments.responses, num_workers=arguments.workers)
     summary = write(arguments.directory, out, rejects_path, config)
     num_rejects = sum(summary.rejects.values())
-    print(f"{summary.num_rows} of {summary.num_spectra} spectra in {out}")
-    print(f"{num_rejects} set aside in {rejects_path}")
-    for reason, count in summary.rejects.items():
-        print(f"{count:12d} {reason}")
-    for name, fault in summary.faults.items():
-        print(f"set aside whole: {name}: {fault}")
-    for phrase in summary.not_read:
-        print(f"not read: {phrase}")
-    print(f"{summary.num_with_redshift} of {summary.num_rows} spectra have a redshift")
-    print(
+    lines = [
+        f"{summary.num_rows} of {summary.num_spectra} spectra in {out}",
+        f"{num_rejects} set aside in {rejects_path}",
+        *(f"{count:12d} {reason}" for reason, count in summary.rejects.items()),
+        *(f"set aside whole: {name}: {fault}" for name, fault in summary.faults.items()),
+        *(f"not read: {phrase}" for phrase in summary.not_read),
+        f"{summary.num_with_redshift} of {summary.num_rows} spectra have a redshift",
         f"synthetic r minus r in the fibre: median {summary.r_excess:+.3f} mag,"
         f" scatter {summary.r_scatter:.3f} mag ({summary.num_r} spectra);"
-        f" the calibration to point sources explains {summary.r_point:+.3f} mag"
-    )
+        f" the calibration to point sources explains {summary.r_point:+.3f} mag",
+    ]
+    result.tell(arguments, lines, {"out": out, "rejects_table": rejects_path} | asdict(summary))

@@ -10,7 +10,7 @@ from ojala.catalogue.answers import Asked, predict
 from ojala.heads import head
 from ojala.model import bundle
 from ojala.model.predictor import Predictor
-from ojala.tables import project
+from ojala.tables import project, result
 from ojala.tables.files import table_format
 from ojala.tables.writing import check_place
 
@@ -61,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "the narrow bands are fluxes in the aperture of i, else ratios to it",
     )
     project.add_argument(parser)
+    result.add_argument(parser)
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -81,14 +82,15 @@ def main(arguments: argparse.Namespace) -> None:
         predictor=predictor,
         queries=queries,
         heads=heads,
-        named=_named(arguments.columns) if arguments.columns else None,
+        named=named_columns(arguments.columns) if arguments.columns else None,
         domain=within,
     )
     num_rows = predict(arguments.catalogue, arguments.out, asked)
-    print(f"{arguments.out}: {num_rows} sources")
+    record = {"out": arguments.out, "sources": num_rows, "bundle_digest": opened.digest}
+    result.tell(arguments, [f"{arguments.out}: {num_rows} sources"], record)
 
 
-def _named(text: str) -> dict[str, str]:
+def named_columns(text: str) -> dict[str, str]:
     """Columns by what they are taken for, of ``--columns``."""
     named: dict[str, str] = {}
     for pair in text.split(","):

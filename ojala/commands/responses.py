@@ -12,6 +12,7 @@ from astropy.table import Table
 from ojala.physics.passband_fit import deviation, fit
 from ojala.physics.passbands import COLUMNS
 from ojala.physics.responses import load
+from ojala.tables import result
 from ojala.tables.writing import written_whole
 from ojala.vocabulary.bands import narrow_bands
 
@@ -22,19 +23,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "example: ojala responses curves/ --out ojala/vocabulary/data/bands.ecsv"
     parser.add_argument("source", help='directory of curves J0378.txt ..., or "svo"')
     parser.add_argument("--out", type=Path, help="table of bands to write with the fitted numbers")
+    result.add_argument(parser)
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Fit every narrow band, print its largest deviation, write the table of bands."""
     responses = load(arguments.source)
     table = Table.read(files("ojala.vocabulary.data") / "bands.ecsv", format="ascii.ecsv")
+    shares: dict[str, float] = {}
     for band in narrow_bands():
         numbers = fit(responses[band.token])
         position = np.flatnonzero(table["token"] == band.token)[0]
         for column in COLUMNS:
             table[column][position] = round(getattr(numbers, column), 4)
-        share = deviation(numbers, responses[band.token])
-        print(f"{band.token}: within {share:.3f} of the measured peak")
+        shares[band.token] = float(deviation(numbers, responses[band.token]))
     if arguments.out:
         with written_whole(arguments.out) as partial:
             table.write(partial, format="ascii.ecsv")
+    result.tell(
+        arguments,
+        [f"{token}: within {share:.3f} of the measured peak" for token, share in shares.items()],
+        {"out": arguments.out, "within_of_peak": shares},
+    )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ojala.sky.sky_config import SkyConfig
 from ojala.sky.survey import simulate
+from ojala.tables import result
 
 OPTIONS = {
     "seed": "of all random numbers",
@@ -38,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             metavar="NUMBER",
             help=f"{meaning} (%(default)s)",
         )
+    result.add_argument(parser)
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -46,6 +48,11 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.workers < 1:
         raise ValueError(f"--workers is {arguments.workers}, expected 1 or more")
     counts = simulate(SkyConfig(**chosen), arguments.out, num_workers=arguments.workers)
-    print(f"{arguments.out}: a simulated sky of {counts['sources']} sources")
-    for name, number in sorted(counts.items()):
-        print(f"{number:12d} {name}")
+    result.tell(
+        arguments,
+        [
+            f"{arguments.out}: a simulated sky of {counts['sources']} sources",
+            *(f"{number:12d} {name}" for name, number in sorted(counts.items())),
+        ],
+        {"out": arguments.out, "counts": counts},
+    )

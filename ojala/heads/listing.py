@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ojala.heads.head import places, read_config, states
 from ojala.model import bundle
-from ojala.tables import project
+from ojala.tables import project, result
 
 EXAMPLE = """\
 List the heads of a directory, with "ready" or what is wrong with each.
@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what the heads are to answer beside (%(default)s)",
     )
     project.add_argument(parser)
+    result.add_argument(parser)
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -40,8 +41,12 @@ def main(arguments: argparse.Namespace) -> None:
     found = states(arguments.directory, _base(arguments.bundle))
     if not found:
         raise ValueError(f"{arguments.directory}: no heads here; ojala finetune makes one")
-    for place in places(arguments.directory):
-        print(f"{place.name:20s} {_quantity(place):24s} {found[place.name]}")
+    heads = [
+        {"name": place.name, "quantity": _quantity(place), "state": found[place.name]}
+        for place in places(arguments.directory)
+    ]
+    lines = [f"{one['name']:20s} {one['quantity']:24s} {one['state']}" for one in heads]
+    result.tell(arguments, lines, {"heads": heads})
 
 
 def _base(directory: Path) -> str | None:

@@ -14,7 +14,7 @@ from ojala.catalogue.answers import check_ratios
 from ojala.catalogue.ids import check_unique
 from ojala.catalogue.in_blocks import growing
 from ojala.catalogue.seen import Seen, together
-from ojala.tables import project
+from ojala.tables import project, result
 from ojala.tables.files import table_format, write_table_file
 from ojala.tables.writing import check_place, written_whole
 from pipelines.cluster import catalogue
@@ -65,6 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--rows", type=int, default=pieces.ROWS, help="sources of a shard (%(default)s)"
     )
     project.add_argument(parser)
+    result.add_argument(parser)
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -86,7 +87,9 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.heads and not made_by["heads"]:
         raise ValueError(f"{arguments.heads}: no heads here; ojala finetune makes one")
     found = _answered(arguments, recipe, made_by)
-    print(f"{arguments.out}: {found.num_rows} sources")
+    record = {"out": arguments.out, "merged": arguments.merged, "sources": found.num_rows}
+    lines = [f"{arguments.out}: {found.num_rows} sources"]
+    result.tell(arguments, lines, record | {"bundle_digest": made_by["bundle"]})
 
 
 def _answered(arguments: argparse.Namespace, recipe: Recipe, made_by: dict[str, object]) -> Seen:

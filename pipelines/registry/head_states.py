@@ -28,6 +28,10 @@ class HeadState:
     def __str__(self) -> str:
         return f"head {self.name}, version {self.version.version}: {self.state}"
 
+    def record(self) -> dict[str, str]:
+        """The same for a program."""
+        return {"name": self.name, "version": self.version.version, "state": self.state}
+
 
 def follow() -> list[HeadState]:
     """Note the state of every version of every head; champion of each is the one that fits.
@@ -66,13 +70,23 @@ def state(version: Version, champion: Version) -> str:
     return f"retrain needed: its base is version {number or '?'}, not {champion.version}"
 
 
-def lines() -> list[str]:
-    """A line per head, as it was last noted."""
+@dataclass(frozen=True, kw_only=True)
+class Noted:
+    """A version of a head as it was last noted; alias: CHAMPION or ""."""
+
+    name: str
+    version: str
+    alias: str
+    state: str
+
+
+def noted() -> list[Noted]:
+    """Every version of every head, as it was last noted."""
     shown = []
     for name in filter(versions.is_head, versions.models()):
         champion = versions.aliases(name).get(CHAMPION)
         for one in versions.versions(name):
-            noted = versions.tags(one).get(STATE, "no champion yet")
-            mark = "champion" if one.version == champion else ""
-            shown.append(f"{name:32s} version {one.version:4s} {mark:9s} {noted}")
+            state = versions.tags(one).get(STATE, "no champion yet")
+            alias = CHAMPION if one.version == champion else ""
+            shown.append(Noted(name=name, version=one.version, alias=alias, state=state))
     return shown

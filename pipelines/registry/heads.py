@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 
 from ojala.heads import listing
+from ojala.tables import result
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +26,8 @@ def main(arguments: argparse.Namespace) -> None:
         return
     from pipelines.registry import head_states
 
-    found = head_states.lines()
+    found = head_states.noted()
     if not found:
         raise ValueError("no head is registered; ojala finetune makes one, stage register adds it")
-    print("\n".join(found))
+    lines = [f"{one.name:32s} version {one.version:4s} {one.alias:9s} {one.state}" for one in found]
+    result.tell(arguments, lines, {"heads": [asdict(one) for one in found]})

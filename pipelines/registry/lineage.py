@@ -6,7 +6,7 @@ import argparse
 import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from ojala.catalogue.provenance import of_catalogue, source_of_row
-from ojala.tables import project
+from ojala.tables import project, result
 from pipelines import paths
 from pipelines.registry import digests, dvc_bytes, store, tracking, versions
 from pipelines.registry.store import MODEL
@@ -75,15 +75,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--row", type=int, help="of the catalogue, from 1: its shard")
     project.add_argument(parser)
+    result.add_argument(parser)
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Print the chain and the commands."""
     link, recipe = _of(str(arguments.what), arguments.row)
-    print(link.text)
-    print("\n".join(link.lines()))
-    print("\nto bring it back:")
-    print("\n".join(f"    {line}" for line in commands(recipe)))
+    steps = commands(recipe)
+    back = ["", "to bring it back:", *(f"    {line}" for line in steps)]
+    record = {"chain": asdict(link), "stage": recipe.stage, "commands": steps}
+    result.tell(arguments, [link.text, *link.lines(), *back], record)
 
 
 def _named(what: str) -> Path | str:

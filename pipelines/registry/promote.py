@@ -7,12 +7,13 @@ import sys
 import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ojala.gate import gate, page
 from ojala.gate.config import PromoteConfig
 from ojala.gate.gate import Row, Shown
 from ojala.gate.inspection import inspected
-from ojala.tables import project
+from ojala.tables import project, result
 from ojala.tables.shards import columns_of, read_table
 from ojala.tables.writing import written_whole
 from pipelines import params, paths
@@ -52,6 +53,31 @@ class Verdict:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Promoted:
+    """What a promotion came to; found: None where the version was champion already."""
+
+    said: str
+    champion: Version
+    heads: list[head_states.HeadState]
+    found: Verdict | None = None
+
+    def lines(self) -> list[str]:
+        """For a person."""
+        return [self.said, *map(str, self.heads)]
+
+    def record(self) -> dict[str, Any]:
+        """For a program."""
+        found = self.found
+        return {
+            "champion": asdict(self.champion),
+            "previous": asdict(found.champion) if found and found.champion else None,
+            "gate": found.outcome if found else None,
+            "rows": [asdict(row) for row in found.rows] if found else [],
+            "heads": [one.record() for one in self.heads],
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
 class Order:
     """Who asks for a promotion, when and why, and whether in spite of the gate."""
 
@@ -70,6 +96,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="promote what the gate refuses")
     parser.add_argument("--reason", default="", help="why; --force needs one")
     project.add_argument(parser)
+    result.add_argument(parser)
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -83,7 +110,8 @@ def main(arguments: argparse.Namespace) -> None:
         if not versions.models():
             raise ValueError("no model is registered; dvc repro register makes a candidate")
         _put_right()
-        _promote(_asked_for(arguments.version), order, config)
+        done = _promote(_asked_for(arguments.version), order, config)
+    result.tell(arguments, done.lines(), done.record())
 
 
 def _put_right() -> None:
@@ -104,12 +132,11 @@ def _asked_for(words: str) -> Version:
     return version
 
 
-def _promote(candidate: Version, order: Order, config: PromoteConfig) -> None:
+def _promote(candidate: Version, order: Order, config: PromoteConfig) -> Promoted:
     champion = versions.named(CHAMPION)
     if champion is not None and champion.digest == candidate.digest:
-        print(f"{champion} is champion already, nothing is done")
-        _print_heads(head_states.follow())
-        return
+        said = f"{champion} is champion already, nothing is done"
+        return Promoted(said=said, champion=champion, heads=head_states.follow())
     _check_not_taken_back(candidate, order)
     previous = versions.aliases().get(PREVIOUS, "")
     found = judged(candidate, champion, config)
@@ -124,8 +151,12 @@ def _promote(candidate: Version, order: Order, config: PromoteConfig) -> None:
     tracking.client().set_tag(run_id, "champion_now", candidate.version)
     _write(found, order, config, moved=True)
     before = f"; {champion} is previous" if champion else ""
-    print(f"{candidate} is champion{before}: {page.counted(found.rows)} (see {PROMOTION})")
-    _print_heads(states)
+    return Promoted(
+        said=f"{candidate} is champion{before}: {page.counted(found.rows)} (see {PROMOTION})",
+        champion=candidate,
+        heads=states,
+        found=found,
+    )
 
 
 def _check_not_taken_back(candidate: Version, order: Order) -> None:
@@ -280,8 +311,3 @@ def _about(found: Verdict, order: Order) -> dict[str, str]:
         )
         about["Rows"] = page.counted(found.rows)
     return about
-
-
-def _print_heads(states: list[head_states.HeadState]) -> None:
-    for one in states:
-        print(one)

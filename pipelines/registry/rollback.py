@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import asdict
+from typing import Any
 
-from ojala.tables import project
+from ojala.tables import project, result
 from pipelines.registry import aliases, head_states, versions
 from pipelines.registry.store import CHAMPION, PREVIOUS
 from pipelines.registry.versions import Version
@@ -23,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = EXAMPLE
     parser.add_argument("--reason", default="", help="why; kept as a note at the version")
     project.add_argument(parser)
+    result.add_argument(parser)
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -35,9 +38,10 @@ def main(arguments: argparse.Namespace) -> None:
             print(f"rollback: {undone}", file=sys.stderr)
         restored, taken_back = rolled_back(arguments.reason)
         states = head_states.follow()
-    print(f"{restored} is champion again, {taken_back} is taken back")
-    for one in states:
-        print(one)
+    said = f"{restored} is champion again, {taken_back} is taken back"
+    record: dict[str, Any] = {"champion": asdict(restored), "taken_back": asdict(taken_back)}
+    record["heads"] = [one.record() for one in states]
+    result.tell(arguments, [said, *map(str, states)], record)
 
 
 def rolled_back(reason: str) -> tuple[Version, Version]:
