@@ -64,6 +64,8 @@ def tempered(logits_BKS: Tensor, temperature_K: Tensor, slope_K: Tensor) -> Tens
     """Logits divided by a temperature that grows or falls with how many steps p(z) lies in.
 
     One temperature for all leaves sharp answers too wide where blunt ones are right.
+
+    logits_BKS: (B, K, S), as what it returns; temperature_K, slope_K: of each kind, (K,)
     """
     log_BKS = logits_BKS.log_softmax(dim=-1)
     entropy_BK = -(log_BKS.exp() * log_BKS).sum(dim=-1)
