@@ -170,7 +170,7 @@ def _with_id(table: pa.Table) -> pa.Table:
 
 def _demoted(field: pa.Field) -> str:
     """The UCD of a column that is not the main one: there is one ID, and it is source_id."""
-    ucd = (field.metadata or {}).get(b"ucd", b"").decode()
+    ucd: str = (field.metadata or {}).get(b"ucd", b"").decode()
     return ucd.replace("meta.id;meta.main", "meta.id")
 
 
