@@ -12,7 +12,7 @@ import os
 import socket
 import sys
 
-from serving import access, settings
+from serving import access, cone_search, settings
 from serving.answering import rehearsed
 from serving.registered import standing
 
@@ -24,6 +24,7 @@ def main() -> None:
         host = os.environ["BENTOML_HOST"] = os.environ.get("BENTOML_HOST") or "127.0.0.1"
         _check_free(host, port)
         access.keys_required(host)
+        cone_search.served()
         settings.workers(), settings.follow_seconds()
         found = rehearsed(standing())
     except Exception as error:  # whatever it is, each worker would die of it

@@ -16,10 +16,12 @@ from typing import Any
 
 from bentoml.exceptions import BentoMLException
 from pydantic import ValidationError
-from starlette.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving import access, bodies, page
+from serving import access, bodies, cone_search, page
 
 log = logging.getLogger("bentoml.ojala")
 
@@ -32,6 +34,7 @@ class Refusals:
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
         self.guard = access.guard()
+        self.cones = cone_search.served()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on; its answer is kept back, and told anew, where it is a refusal."""
@@ -61,6 +64,8 @@ class Refusals:
             return await _refusal(scope, 415, told)(scope, receive, send)
         if scope["method"] in ("GET", "HEAD") and scope["path"] in page.FILES:
             return await page.answered(scope["path"])(scope, receive, send)
+        if (scope["method"], scope["path"]) == ("GET", "/scs"):
+            return await self._cone(scope, receive, send)
         if (scope["method"], scope["path"]) in (("GET", "/health"), ("GET", "/model")):
             scope = {**scope, "method": "POST"}
         try:
@@ -68,6 +73,14 @@ class Refusals:
         except bodies.RefusedBody as refused:
             return await _refused_body(scope, receive, send, refused)
         await self._answered(scope, receive, send)
+
+    async def _cone(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.cones is None:
+            told = "no catalogue is served here: OJALA_CATALOGUE names one"
+            return await _refusal(scope, 404, told)(scope, receive, send)
+        asked = Request(scope).query_params
+        found = await run_in_threadpool(cone_search.answer, self.cones, asked)
+        await Response(found, media_type=cone_search.MEDIA_TYPE)(scope, receive, send)
 
     async def _answered(self, scope: Scope, receive: Receive, send: Send) -> None:
         status, body = 0, b""

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ojala.gate import golden
 from ojala.model import bundle
@@ -166,7 +166,11 @@ def _registered_head(model: str, number: str, base: str) -> heads.ServedHead:
     import mlflow
     from mlflow.exceptions import MlflowException
 
-    known = {"name": model.removeprefix(HEAD_PREFIX), "version": number, "digest": ""}
+    known: dict[str, Any] = {
+        "name": model.removeprefix(HEAD_PREFIX),
+        "version": number,
+        "digest": "",
+    }
     try:
         version = mlflow.MlflowClient().get_model_version(model, number)
         known["digest"] = version.tags.get("digest", "")

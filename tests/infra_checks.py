@@ -100,6 +100,10 @@ def rules(path):
     return told("promtool", "check", "rules", str(path))
 
 
+def tests_of_rules(path):
+    return told("promtool", "test", "rules", str(path))
+
+
 def alertmanager(path):
     config = read(path)
     names = {receiver["name"] for receiver in config["receivers"]}

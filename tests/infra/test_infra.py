@@ -21,8 +21,9 @@ CHECKS = {
     "in_project": checks.script,
     "with_secrets": checks.script,
     "stack.env": checks.environment,
-    "prometheus/*.yaml": checks.rules,
-    "grafana/**/*.json": checks.dashboard,
+    "prometheus/*_rules.yaml": checks.rules,
+    "prometheus/*_tests.yaml": checks.tests_of_rules,
+    "grafana/*.json": checks.dashboard,
 }
 PLANTED = {
     "compose/compose.yaml": [

@@ -87,3 +87,8 @@ def test_the_card_tells_what_the_model_is(client, place):
     assert card["num_parameters"] == sum(p.numel() for p in opened.model.parameters())
     assert [one["token"] for one in card["quantities"]] == [one.token for one in quantities()]
     assert [one["name"] for one in card["heads"]] == ["bh-mass"]
+
+
+def test_without_a_catalogue_a_cone_search_says_how_to_have_one(client):
+    refused = client.get("/scs", params={"RA": 0, "DEC": 0, "SR": 1})
+    assert refused.status_code == 404 and "OJALA_CATALOGUE" in refused.json()["error"]

@@ -1,10 +1,12 @@
 """Promotions and rollbacks reach a real server of two processes, between two requests."""
 
+import http.client
 import threading
 import time
 from dataclasses import dataclass
 
 import numpy as np
+import psutil
 import pytest
 from server import asked, server, wait_until
 from toy_registry import toy_project, toy_version
@@ -204,6 +206,58 @@ def metrics(address):
         name: float(value)
         for name, _, value in (line.rpartition(" ") for line in lines if line[:1] != "#")
     }
+
+
+def workers(address):
+    """The processes of the server that answer."""
+    port = address.rpartition(":")[2]
+    return [
+        one
+        for one in psutil.process_iter()
+        if "_bentoml_impl.worker.service" in own(one.cmdline, [])
+        and own(one.environ, {}).get("PORT") == port
+    ]
+
+
+def own(what, otherwise):
+    try:
+        return what()
+    except psutil.Error:
+        return otherwise
+
+
+@pytest.mark.slow
+def test_a_killed_process_takes_along_only_what_it_was_answering(address, made, sources):
+    before = workers(address)
+    assert len(before) == 2
+    failed, answered, ended = [], [], threading.Event()
+
+    def client():
+        while not ended.is_set():
+            began = time.monotonic()
+            try:
+                status, _ = asked(f"{address}/predict", {"sources": sources})
+                (answered if status == 200 else failed).append(began)
+            except (OSError, ValueError, http.client.HTTPException):
+                failed.append(began)
+
+    clients = [threading.Thread(target=client) for _ in range(NUM_CLIENTS)]
+    for one in clients:
+        one.start()
+    try:
+        wait_until(lambda: len(answered) > 10)
+        killed = time.monotonic()
+        before[0].kill()
+        wait_until(lambda: len(set(workers(address)) - set(before)) == 1, 120)
+        promote(made[2])
+        wait_until(lambda: health(address)["version"] == made[2].version, 120)
+    finally:
+        ended.set()
+        for one in clients:
+            one.join()
+    assert len(failed) <= NUM_CLIENTS and all(began <= killed for began in failed)
+    assert any(killed < began < killed + 1 for began in answered)  # by the other, meanwhile
+    take_back()
 
 
 @pytest.mark.slow
