@@ -105,7 +105,7 @@ def _sizes(path: Path, config: Mapping[str, Any]) -> ModelConfig:
         if not isinstance(given.get(name), int) or given[name] < 1:
             raise ValueError(f"{path}: {name} is {given.get(name)!r}, expected a whole number")
     width = given["embedding_dim"]
-    halved = {
+    halved: dict[str, Any] = {
         f"{side}_{ours}": tuple(given[f"{side}_{theirs}"] // 2**k for k in range(blocks))
         for side, blocks in SIDES.items()
         for ours, theirs in (("heads", "head_num"), ("ffn", "dense_num"))

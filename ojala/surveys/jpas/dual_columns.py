@@ -86,7 +86,7 @@ def _blocks(table: pa.Table, wanted: Sequence[str], rows_per_block: int) -> Iter
     for start in range(0, max(len(table), 1), rows_per_block):
         rows = table.slice(start, rows_per_block)
         keys = {key: np.arange(start, start + len(rows)) for key in KEYS}
-        yield _cells(rows, [name for name in wanted if name not in keys]) | keys
+        yield {**_cells(rows, [name for name in wanted if name not in keys]), **keys}
 
 
 def _cells(rows: pa.Table, names: Sequence[str]) -> Mapping[str, NDArray[Any]]:
