@@ -116,12 +116,8 @@ def _catalogue(
         part = table[chosen] if isinstance(chosen, slice) else table.take(chosen)
         inside = _file_of(pixel)
         (dataset / inside).parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(
-            part,
-            dataset / inside,
-            compression=COMPRESSION,
-            metadata_collector=(metadata := []),
-        )
+        metadata: list[pq.FileMetaData] = []
+        pq.write_table(part, dataset / inside, compression=COMPRESSION, metadata_collector=metadata)
         metadata[0].set_file_path(inside)
         collected += metadata
         most, total = max(most, len(part)), total + len(part)

@@ -7,6 +7,7 @@ counts as its centre with its own width. The fit begins at quantiles of p(z) and
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,7 +82,9 @@ def mixtures(pdf: RedshiftPdf, num_gaussians: int = NUM_GAUSSIANS) -> Mixtures:
     return Mixtures(weight=weight, mean=mean, sigma=sigma)
 
 
-def _fitted(pdf: RedshiftPdf, num: int, num_steps: int) -> tuple[Floats, Floats, Floats]:
+def _fitted(
+    pdf: RedshiftPdf, num: int, num_steps: int
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Weights, means and widths of sources that have answers, each (N, num).
 
     num_steps: the likeliest steps of each source that are looked at

@@ -94,7 +94,7 @@ def margins(
 
 def _outside(pixel: Pixel, parts: list[Numbers], finest: Numbers) -> Numbers:
     rows = np.unique(np.concatenate([np.empty(0, dtype=np.int64), *parts]))
-    return rows[finest[rows] >> 2 * (FINEST - pixel.order) != pixel.number]
+    return np.asarray(rows[finest[rows] >> 2 * (FINEST - pixel.order) != pixel.number])
 
 
 def _polygon(vectors: Floats, ra: Floats, threshold: float) -> Iterator[Floats]:

@@ -42,7 +42,8 @@ def described(table: pa.Table) -> bytes:
             field.set("datatype", "char" if letters == octets else "unicodeChar")
             field.set("arraysize", str(max(letters, 2)))  # astropy reads no text of any length
     ElementTree.register_namespace("", NAMESPACE)
-    return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    text: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    return text
 
 
 def _longest(column: pa.ChunkedArray) -> tuple[int, int]:

@@ -105,10 +105,10 @@ def _sizes(path: Path, config: Mapping[str, Any]) -> ModelConfig:
         if not isinstance(given.get(name), int) or given[name] < 1:
             raise ValueError(f"{path}: {name} is {given.get(name)!r}, expected a whole number")
     width = given["embedding_dim"]
-    halved: dict[str, Any] = {
-        f"{side}_{ours}": tuple(given[f"{side}_{theirs}"] // 2**k for k in range(blocks))
+    halved = {
+        f"{side}_{of}": tuple(given[f"{side}_{of}"] // 2**k for k in range(blocks))
         for side, blocks in SIDES.items()
-        for ours, theirs in (("heads", "head_num"), ("ffn", "dense_num"))
+        for of in ("head_num", "dense_num")
     }
     outputs = tuple(given["decoder_dense_num"] // 2**k for k in range(4))
     try:
@@ -117,7 +117,10 @@ def _sizes(path: Path, config: Mapping[str, Any]) -> ModelConfig:
             output_widths=outputs,
             metadata_width=max(64, min(128, width // 2)),
             dropout=float(given.get("encoder_dropout_rate", 0.0)),
-            **halved,
+            encoder_heads=halved["encoder_head_num"],
+            encoder_ffn=halved["encoder_dense_num"],
+            decoder_heads=halved["decoder_head_num"],
+            decoder_ffn=halved["decoder_dense_num"],
         )
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
