@@ -9,7 +9,7 @@ from ojala.catalogue.answers import read_catalogue
 from ojala.model import bundle
 from ojala.model.predictor import Predictor
 from ojala.publish.published import FORMATS, WITH_NETWORK, publish
-from ojala.tables import project
+from ojala.tables import project, result
 from ojala.tables.writing import check_place
 
 EXAMPLE = f"""\
@@ -30,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--formats", help="such as fits,hats (default: all that can be made)")
     parser.add_argument("--bundle", type=Path, help="whose p(z) is written as qp ensembles")
     project.add_argument(parser)
+    result.add_argument(parser)
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -43,7 +44,7 @@ def main(arguments: argparse.Namespace) -> None:
         lines = publish(table, arguments.out, name, formats, predictor)
     except ValueError as error:
         raise ValueError(f"{arguments.catalogue}: {error}") from None
-    print("\n".join(lines))
+    result.tell(arguments, lines, {"out": arguments.out, "name": name, "written": lines})
 
 
 def _formats(asked: str | None, model: Path | None) -> tuple[str, ...]:
