@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 
 VERSION = "1.34"
 OWN_IMAGES = ("ojala-train-cpu", "ojala-train-gpu", "ojala-serve", "ojala-registry")
-SECRETS = {"clients", "registry", "s3", "mlflow-auth"}
+SECRETS = {"clients", "registry", "s3", "mlflow-auth", "service-keys"}
 """What docs/cluster.md makes of the files that hold the passwords."""
 
 TEXT, NUMBER, FLAG = {"type": "string"}, {"type": "integer"}, {"type": "boolean"}
@@ -64,7 +64,9 @@ CLUSTER = closed(
         )
     ),
 )
-ENDPOINTS = several(closed(["port"], port=TEXT, path=TEXT, interval=TEXT))
+ENDPOINTS = several(
+    closed(["port"], port=TEXT, path=TEXT, interval=TEXT, authorization=closed(credentials=TEXTS))
+)
 RULE = closed(["expr"], alert=TEXT, record=TEXT, expr=TEXT, labels=TEXTS, annotations=TEXTS)
 RULE["properties"]["for"] = TEXT
 SPECS = {
@@ -83,7 +85,7 @@ SPECS = {
         ttlSecondsAfterFinished=NUMBER,
     ),
     ("monitoring.coreos.com/v1", "ServiceMonitor"): closed(
-        ["selector", "endpoints"], selector=ANY, endpoints=ENDPOINTS
+        ["selector", "endpoints"], jobLabel=TEXT, selector=ANY, endpoints=ENDPOINTS
     ),
     ("monitoring.coreos.com/v1", "PodMonitor"): closed(
         ["selector", "podMetricsEndpoints"], selector=ANY, podMetricsEndpoints=ENDPOINTS

@@ -1,7 +1,9 @@
 """The lists of packages of the images: complete, and with the versions of the one lock."""
 
 import re
-from importlib.metadata import PackageNotFoundError, requires
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
 
 import pytest
@@ -60,3 +62,35 @@ def test_versions_are_those_of_the_lock(name):
 
 def test_the_service_goes_without_training():
     assert not TRAINING & set(listed("serve"))
+
+
+ALONE = """
+import sys
+from importlib.machinery import PathFinder
+from importlib.metadata import packages_distributions
+
+foreign = {name for name, found in packages_distributions().items() if not set(found) & LISTED}
+
+class Present(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        own = name.partition(".")[0] not in foreign
+        return PathFinder.find_spec(name, path, target) if own else None
+
+sys.meta_path[sys.meta_path.index(PathFinder)] = Present
+import serving.__main__, serving.service
+print("begun")
+"""
+
+
+def test_the_service_begins_with_what_its_image_holds():
+    distributions = {name for found in packages_distributions().values() for name in found}
+    held = set(listed("serve")) | {"torch", "ojala"}
+    names = {name for name in distributions if plain(name) in held}
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE.replace("LISTED", repr(names))],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "begun\n", done.stderr[-2000:]

@@ -1,5 +1,6 @@
 """Every file below infra/ passes its check, and fails it with a mistake planted in a copy."""
 
+import hashlib
 import os
 import shutil
 import stat
@@ -8,6 +9,8 @@ import subprocess
 import infra_checks as checks
 import pytest
 from infra_checks import ROOT
+
+from serving.access import read_keys
 
 INFRA = ROOT / "infra"
 CHECKS = {
@@ -21,8 +24,8 @@ CHECKS = {
     "in_project": checks.script,
     "with_secrets": checks.script,
     "stack.env": checks.environment,
-    "prometheus/*_rules.yaml": checks.rules,
-    "prometheus/*_tests.yaml": checks.tests_of_rules,
+    "prometheus/*_tests.yaml": checks.rule_tests,
+    "prometheus/*.yaml": checks.rules,
     "grafana/*.json": checks.dashboard,
 }
 PLANTED = {
@@ -47,6 +50,9 @@ PLANTED = {
     "build_image": [("case $BUILDER in", "case $BUILDER")],
     "in_project": [("; do", ";")],
     "with_secrets": [("; do", ";")],
+    "prometheus/ojala_rules.yaml": [("expr:", "exp:")],
+    "prometheus/ojala_tests.yaml": [("eval_time: 2h", "eval_time: 2 hours")],
+    "grafana/service.json": [('"panels"', '"panel"')],
     "stack.env": [("S3_PORT=8333", "S3_PORT=many"), ("S3_PORT=8333", "S3_PORT=5000")],
 }
 
@@ -74,6 +80,10 @@ def test_every_file_has_a_check():
         name for name in files() if not name.startswith("kubernetes/") and not check_of(name)
     ]
     assert not unchecked
+
+
+def test_every_file_has_a_planted_mistake():
+    assert {name for name in files() if not name.startswith("kubernetes/")} == set(PLANTED)
 
 
 @pytest.mark.parametrize("name", [name for name in files() if check_of(name)])
@@ -110,6 +120,8 @@ def test_every_secret_is_made_once_and_for_its_owner_alone(secrets):
     before = {one.name: one.read_text() for one in secrets.iterdir()}
     assert len(before["postgres_password"]) == 48 and before["s3_key"] != before["s3_secret"]
     assert before["mlflow_password"] in before["mlflow_auth"]
+    (key,) = read_keys(secrets / "service_keys")
+    assert key == hashlib.sha256(before["service_key"].encode()).hexdigest()
     subprocess.run([secrets.parent / "make_secrets", "sky.example"], check=True)
     assert {one.name: one.read_text() for one in secrets.iterdir()} == before
 
