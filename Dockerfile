@@ -32,6 +32,7 @@ RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
 
 # hadolint ignore=DL3006
 FROM ${BASE} AS serve
+RUN useradd --uid 1000 --home-dir /tmp ojala
 COPY --from=serve-packages /opt/ojala/.venv /opt/ojala/.venv
 WORKDIR /opt/ojala
 COPY ojala ojala
@@ -77,6 +78,7 @@ RUN --mount=type=secret,id=apt,target=/etc/apt/apt.conf.d/99site \
     apt-get update \
     && apt-get install --yes --no-install-recommends git libgomp1 make \
     && rm -rf /var/lib/apt/lists/* \
+    && { getent passwd 1000 || useradd --uid 1000 --home-dir /tmp ojala; } \
     && install -d -o 1000 /srv/ojala
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 WORKDIR /opt/ojala
@@ -127,6 +129,7 @@ RUN --mount=type=secret,id=apt,target=/etc/apt/apt.conf.d/99site \
     apt-get update \
     && apt-get install --yes --no-install-recommends git libgomp1 make python3 python3-venv \
     && rm -rf /var/lib/apt/lists/* \
+    && { getent passwd 1000 || useradd --uid 1000 --home-dir /tmp ojala; } \
     && install -d -o 1000 /srv/ojala
 WORKDIR /opt/ojala
 COPY --from=gpu-packages /opt/ojala/.venv .venv
