@@ -20,6 +20,13 @@ echo "home <$BENTOML_HOME>"
 """
 
 
+@pytest.fixture(autouse=True)
+def own_settings(monkeypatch):
+    """What the make that runs these tests was told is not for the makes in them."""
+    for name in ("TORCH_INDEX", "MAKEFLAGS", "MAKEOVERRIDES"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture
 def installed(tmp_path):
     """A project whose directory has blanks and whose programs tell what they were given."""
