@@ -11,6 +11,7 @@ import mlflow
 import pyarrow.parquet as pq
 import pytest
 from astropy.io import fits
+from one_cluster import one_cluster
 from ruamel.yaml import YAML
 
 from pipelines.registry import digests
@@ -88,7 +89,8 @@ def read_json(path):
 @pytest.mark.slow
 @pytest.mark.xdist_group("ray")
 def test_the_whole_pipeline(project):
-    first = ran(project)
+    with one_cluster():
+        first = ran(project)
     assert sorted(first) == sorted(STAGES)
     assert ran(project) == []
     assert "up to date" in command(project, "dvc", "status")

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import ray
+from one_cluster import one_cluster
 from toy_heads import toy_bundle
 from toy_sky import toy_table
 
@@ -37,9 +38,10 @@ def command(monkeypatch):
 
 @pytest.fixture
 def machine():
-    ray.init(num_cpus=2, log_to_driver=False, object_store_memory=100_000_000)
-    yield
-    ray.shutdown()
+    with one_cluster():
+        ray.init(num_cpus=2, log_to_driver=False, object_store_memory=100_000_000)
+        yield
+        ray.shutdown()
 
 
 def sky(path, num=240, **columns):

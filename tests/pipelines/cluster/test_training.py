@@ -9,6 +9,7 @@ import tempfile
 import pyarrow.parquet as pq
 import pytest
 import ray
+from one_cluster import one_cluster
 from ray import cloudpickle
 from torch import distributed
 from toy_sky import toy_table
@@ -47,9 +48,10 @@ def mortal(settings, resume):
 def machine():
     """One local cluster for all the runs of a test."""
     os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = "0.1"
-    ray.init(num_cpus=2, log_to_driver=False, object_store_memory=100_000_000)
-    yield
-    ray.shutdown()
+    with one_cluster():
+        ray.init(num_cpus=2, log_to_driver=False, object_store_memory=100_000_000)
+        yield
+        ray.shutdown()
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from one_cluster import one_cluster
 from ruamel.yaml import YAML
 from toy_sky import toy_table
 
@@ -50,7 +51,8 @@ def project(tmp_path, monkeypatch, database):
     for name in ("val_real", "val_synth"):
         pq.write_table(matched, tmp_path / f"data/crossmatch/{name}.parquet")
     write_params(tmp_path)
-    return tmp_path
+    with one_cluster():
+        yield tmp_path
 
 
 def write_params(project, masking=None, **changes):
