@@ -49,6 +49,7 @@ class Follower:
         self.interval = interval or settings.follow_seconds()
         self._held: dict[Edition, Answering] = {}
         self._answered: Edition | None = None
+        self._told: tuple[str, str] | None = None
         self._said = 0
         self._asked = -float("inf")
         self._ended = threading.Event()
@@ -197,12 +198,11 @@ class Follower:
     def _note_answering(self) -> None:
         """Tell the metrics which version answers, and which no longer does."""
         edition = self.agreement.answering()
-        if edition == self._answered or edition not in self._held:
+        if edition is None or edition == self._answered or edition not in self._held:
             return
-        for one in (self._answered, edition):
-            if one is not None and one in self._held:
-                model = self._held[one].model
-                metrics.version_served.labels(version=model.version, digest=model.digest).set(
-                    float(one == edition)
-                )
+        if self._told:  # of an edition that may be held no longer
+            metrics.version_served.labels(*self._told).set(0)
+        model = self._held[edition].model
+        self._told = (model.version, model.digest)
+        metrics.version_served.labels(*self._told).set(1)
         self._answered = edition
