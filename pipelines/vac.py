@@ -39,15 +39,14 @@ def vac() -> None:
     """
     _check_heads(bundle.load(paths.BUNDLE).digest)
     recipe = Recipe(bundle=paths.BUNDLE.resolve(), heads=paths.HEADS.resolve(), as_vac=True)
-    made_by = recipe.made_by()
+    asked = recipe.asked()
+    made_by = recipe.made_by(asked)
     plan = pieces.planned(paths.JPAS, SHARDS)
     work = job.job_of(plan, SHARDS.resolve() / job.digest(made_by)[:16], made_by)
     check_unique(work.pieces)
     catalogue.make_shards(work, recipe, params.section("cluster", ClusterConfig))
-    rows = VacRows(recipe.asked())
-    write_vac_tables(
-        paths.VAC, _tables(work, rows), _provenance(rows.asked.predictor.bundle, rows.asked.heads)
-    )
+    provenance = _provenance(asked.predictor.bundle, asked.heads)
+    write_vac_tables(paths.VAC, _tables(work, VacRows(asked)), provenance)
     stage.report("vac", _counts())
     shutil.rmtree(SHARDS)
 

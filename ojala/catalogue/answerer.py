@@ -49,9 +49,8 @@ class Recipe:
         asked = self.asked()
         return VacRows(asked) if self.as_vac else OwnColumns(asked)
 
-    def made_by(self) -> dict[str, Any]:
+    def made_by(self, asked: Asked) -> dict[str, Any]:
         """All that an answer depends on beside its source, for the digest of a shard."""
-        asked = self.asked()
         return {
             "bundle": asked.predictor.bundle.digest,
             "heads": [one.digest for one in asked.heads],

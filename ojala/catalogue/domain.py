@@ -9,7 +9,7 @@ that the encoder maps among common ones.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +94,7 @@ def measured(
         bundle=bundle,
     )
     limit = float(np.quantile(found.distance(judged), 1 - false_alarms))
-    return Domain(**vars(found) | {"limit": limit})
+    return replace(found, limit=limit)
 
 
 NUMBERS = {"limit": float, "false_alarms": float, "num_sources": int, "bundle": str}

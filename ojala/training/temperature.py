@@ -33,9 +33,9 @@ def fit_temperatures(head: RedshiftHead, logits: Tensor, label: AskedRedshifts) 
     """
     sharp = replace(label, sigma=torch.zeros_like(label.sigma))
     for kind in range(logits.shape[1]):
-        if int(label.is_asked[:, kind].sum()) < ENOUGH:
-            continue
         rows = label.is_asked[:, kind]
+        if int(rows.sum()) < ENOUGH:
+            continue
         one = slice(kind, kind + 1)
         asked = AskedRedshifts(
             **{name: getattr(sharp, name)[rows, one] for name in AskedRedshifts.__annotations__}

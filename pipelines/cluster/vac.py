@@ -83,7 +83,7 @@ def main(arguments: argparse.Namespace) -> None:
         heads=arguments.heads and arguments.heads.resolve(),
         queries=queries,
     )
-    made_by = recipe.made_by()
+    made_by = recipe.made_by(recipe.asked())
     if arguments.heads and not made_by["heads"]:
         raise ValueError(f"{arguments.heads}: no heads here; ojala finetune makes one")
     found = _answered(arguments, recipe, made_by)

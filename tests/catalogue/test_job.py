@@ -36,7 +36,7 @@ def path(tmp_path):
 def job_of(path, recipe, rows=12):
     shards = path.parent / "shards"
     shards.mkdir(exist_ok=True)
-    return job.job_of(planned(path, shards, rows), shards, recipe.made_by())
+    return job.job_of(planned(path, shards, rows), shards, recipe.made_by(recipe.asked()))
 
 
 def make(work, recipe, numbers=None):
