@@ -1,4 +1,7 @@
-"""One cluster of Ray at a time, however many tests run side by side: two starve each other."""
+"""One cluster of Ray at a time, however many tests run side by side: two starve each other.
+
+A lock, since xdist 3.8 does not see its groups in the node ids of pytest 9.
+"""
 
 import fcntl
 import tempfile

@@ -87,7 +87,6 @@ def read_json(path):
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("ray")
 def test_the_whole_pipeline(project):
     with one_cluster():
         first = ran(project)

@@ -21,7 +21,7 @@ from pipelines.cluster import catalogue
 
 ROOT = Path(__file__).parents[3]
 VAC = {"vac": "pipelines.cluster.vac"}
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,7 @@ CONFIG = TrainConfig(
     val_rows=20,
 )
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers do not see tests/
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
+pytestmark = pytest.mark.slow
 
 
 def mortal(settings, resume):

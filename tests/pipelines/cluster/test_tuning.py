@@ -20,7 +20,7 @@ from pipelines import params
 from pipelines.registry import tracking
 
 ROOT = Path(__file__).parents[3]
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
+pytestmark = pytest.mark.slow
 
 TINY = {
     "num_epochs": 2,
