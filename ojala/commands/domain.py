@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ojala.catalogue import domain
+from ojala.catalogue import domain, who_answers
 from ojala.catalogue.answers import read_catalogue
 from ojala.catalogue.light import light
 from ojala.model import bundle
@@ -30,12 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of ``ojala domain``."""
     parser.description = EXAMPLE
     parser.add_argument("sources", type=Path, metavar="SOURCES", help="held-out sources, any table")
-    parser.add_argument(
-        "--bundle",
-        type=Path,
-        default=Path("models/ojala"),
-        help="directory of a trained model (%(default)s)",
-    )
+    who_answers.add_bundle(parser)
     parser.add_argument("--out", type=Path, required=True, help="file to write: .safetensors")
     parser.add_argument(
         "--false-alarms",

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
-from ojala.catalogue import domain
-from ojala.catalogue.answers import Asked, predict
-from ojala.heads import head
-from ojala.model import bundle
-from ojala.model.predictor import Predictor
+from ojala.catalogue import domain, who_answers
+from ojala.catalogue.answers import predict
 from ojala.tables import project, result
 from ojala.tables.files import table_format
 from ojala.tables.writing import check_place
@@ -36,19 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of ``ojala predict``."""
     parser.description = EXAMPLE
     parser.add_argument("catalogue", type=Path, metavar="CATALOGUE", help=KINDS)
-    parser.add_argument(
-        "--bundle",
-        type=Path,
-        default=Path("models/ojala"),
-        help="directory of a trained model (%(default)s)",
-    )
+    who_answers.add_arguments(parser)
     parser.add_argument("--out", type=Path, required=True, help=f"catalogue to write: {KINDS}")
-    parser.add_argument(
-        "--heads", type=Path, help="directory of heads that answer as well, such as models/heads"
-    )
-    parser.add_argument(
-        "--queries", help="such as SPECTYPE,Z_GAL (default: all 15 quantities, and every head)"
-    )
     parser.add_argument(
         "--domain",
         type=Path,
@@ -68,25 +55,15 @@ def main(arguments: argparse.Namespace) -> None:
     """Run ``ojala predict``."""
     table_format(arguments.out)
     check_place(arguments.out)
-    opened = bundle.load(arguments.bundle)
-    heads = head.load_all(arguments.heads, opened.digest) if arguments.heads else []
-    if arguments.heads and not heads:
-        raise ValueError(f"{arguments.heads}: no heads here; ojala finetune makes one")
-    predictor = Predictor(opened, heads=heads)
-    queries = arguments.queries and tuple(map(str.strip, arguments.queries.split(",")))
-    predictor.check_queries(queries or ())
+    asked = who_answers.opened(who_answers.recipe_of(arguments))
+    digest = asked.predictor.bundle.digest
     within = domain.read(arguments.domain) if arguments.domain else None
     if within:
-        within.check(opened.digest)
-    asked = Asked(
-        predictor=predictor,
-        queries=queries,
-        heads=heads,
-        named=named_columns(arguments.columns) if arguments.columns else None,
-        domain=within,
-    )
+        within.check(digest)
+    named = named_columns(arguments.columns) if arguments.columns else None
+    asked = replace(asked, named=named, domain=within)
     num_rows = predict(arguments.catalogue, arguments.out, asked)
-    record = {"out": arguments.out, "sources": num_rows, "bundle_digest": opened.digest}
+    record = {"out": arguments.out, "sources": num_rows, "bundle_digest": digest}
     result.tell(arguments, [f"{arguments.out}: {num_rows} sources"], record)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from ojala.catalogue import who_answers
 from ojala.catalogue.answers import read_catalogue
 from ojala.catalogue.light import light
 from ojala.commands.predict import named_columns
@@ -49,12 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="COLUMN=VALUE",
         help="a column and the source's cell of it; may be given several times",
     )
-    parser.add_argument(
-        "--bundle",
-        type=Path,
-        default=Path("models/ojala"),
-        help="directory of a trained model (%(default)s)",
-    )
+    who_answers.add_bundle(parser)
     parser.add_argument(
         "--out", type=Path, help=f"figure, {', '.join(SUFFIXES)} (CATALOGUE-ROW.png)"
     )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 
-from ojala.catalogue import job, pieces
+from ojala.catalogue import job, pieces, who_answers
 from ojala.catalogue.answerer import Recipe
 from ojala.catalogue.answers import check_ratios
 from ojala.catalogue.ids import check_unique
@@ -40,12 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="CATALOGUE",
         help="Parquet file or directory of part-*.parquet, FITS, CSV, ECSV or VOTable",
     )
-    parser.add_argument(
-        "--bundle",
-        type=Path,
-        default=Path("models/ojala"),
-        help="directory of a trained model (%(default)s)",
-    )
+    who_answers.add_arguments(parser)
     parser.add_argument(
         "--out", type=Path, required=True, help="directory of the shards, part-00000.parquet ..."
     )
@@ -55,10 +51,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="the shards as one file as well (any other format than Parquet is held in memory)",
-    )
-    parser.add_argument("--heads", type=Path, help="directory of heads that answer as well")
-    parser.add_argument(
-        "--queries", help="such as SPECTYPE,Z_GAL (default: all 15 quantities, and every head)"
     )
     parser.add_argument("--workers", type=int, help="(default: one for each core)")
     parser.add_argument(
@@ -77,15 +69,12 @@ def main(arguments: argparse.Namespace) -> None:
     for merged in arguments.merged:
         table_format(merged)
         check_place(merged)
-    queries = arguments.queries and tuple(map(str.strip, arguments.queries.split(",")))
-    recipe = Recipe(
-        bundle=arguments.bundle.resolve(),
-        heads=arguments.heads and arguments.heads.resolve(),
-        queries=queries,
+    named = who_answers.recipe_of(arguments)
+    made_by = named.made_by(who_answers.opened(named))
+    # Workers stand elsewhere: paths that lead from anywhere.
+    recipe = replace(
+        named, bundle=named.bundle.resolve(), heads=named.heads and named.heads.resolve()
     )
-    made_by = recipe.made_by(recipe.asked())
-    if arguments.heads and not made_by["heads"]:
-        raise ValueError(f"{arguments.heads}: no heads here; ojala finetune makes one")
     found = _answered(arguments, recipe, made_by)
     record = {"out": arguments.out, "merged": arguments.merged, "sources": found.num_rows}
     lines = [f"{arguments.out}: {found.num_rows} sources"]
