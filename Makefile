@@ -72,7 +72,7 @@ type: $(INSTALLED) ## mypy, strict
 	mypy ojala serving pipelines
 
 test: lint type ## all that must hold: lint, types, tests
-	OMP_NUM_THREADS=1 python -m pytest -n $(TEST_WORKERS)
+	OMP_NUM_THREADS=1 python -m pytest -n $(TEST_WORKERS) --dist worksteal
 
 repro: $(INSTALLED) ## the whole of OJALA, from survey files to a registered model and a catalogue
 	python -m pipelines.params params.yaml
