@@ -1,5 +1,6 @@
 """The catalogue job on Ray: killed and started again it gives what an undisturbed one gives."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -41,6 +42,7 @@ def machine():
     with one_cluster():
         ray.init(num_cpus=2, log_to_driver=False, object_store_memory=100_000_000)
         yield
+        gc.collect()  # what is collected after the cluster ends the process
         ray.shutdown()
 
 

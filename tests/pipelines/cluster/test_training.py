@@ -1,5 +1,6 @@
 """Training on Ray: many workers give what one gives, and a killed one costs at most a report."""
 
+import gc
 import os
 import signal
 import socket
@@ -51,6 +52,7 @@ def machine():
     with one_cluster():
         ray.init(num_cpus=2, log_to_driver=False, object_store_memory=100_000_000)
         yield
+        gc.collect()  # what is collected after the cluster ends the process
         ray.shutdown()
 
 
