@@ -25,6 +25,7 @@ SAMPLES: dict[str, tuple[ModuleType, str, str]] = {
     "field galaxies": (galaxies, "field", ""),
     "field quasars": (quasars, "field", ""),
     "field stars": (stars, "field", ""),
+    "LOWZ": (galaxies, "lowz", "bright"),
 }
 """Samples by name: who draws and renders them, what they are called there, DESI's programme."""
 

@@ -10,7 +10,8 @@ from ojala.sky.population import FIELD, SAMPLES
 
 
 def _desi_mix() -> dict[str, float]:
-    return {"BGS": 0.34, "MWS": 0.18, "LRG": 0.14, "ELG": 0.14, "QSO": 0.16, "FAINT": 0.04}
+    galaxies = {"BGS": 0.32, "LOWZ": 0.02, "LRG": 0.14, "ELG": 0.14}
+    return galaxies | {"QSO": 0.16, "MWS": 0.18, "FAINT": 0.04}
 
 
 def _field_mix() -> dict[str, float]:

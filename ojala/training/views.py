@@ -5,6 +5,9 @@
     a part       a share of the tokens; of some sources bands alone are asked for, so that labels
                  may be among them
 
+Of any of them, each of the surveys beside J-PAS may be hidden, whatever the source is: what is
+missing must not tell a class.
+
 Masks over the vocabulary, (num_sources, 76). All shapes are known beforehand: nothing waits for the
 device.
 """
@@ -23,6 +26,8 @@ from ojala.vocabulary.quantities import vocabulary
 
 TRAYS = ("T1", "T2", "T3", "T4")
 I_BAND = vocabulary().index("MAG_i")
+BESIDE = (("MAG_W1", "MAG_W2"), ("MAG_G", "MAG_R", "MAG_Z"), ("MORPHTYPE",))
+"""What J-PAS has from others: WISE's bands, the Legacy Surveys', and the shape in their images."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +38,7 @@ class ViewsConfig:
     tray_share: of the others, shown broad bands and some trays
     label_context: of the others, asked for bands alone
     num_bands: bands asked of a source that is not shown everything
+    hidden_survey: of all sources, those from which each of BESIDE is hidden
     Raises ValueError naming the share that is none.
     """
 
@@ -40,9 +46,10 @@ class ViewsConfig:
     tray_share: float = 0.3
     label_context: float = 0.05
     num_bands: int = 3
+    hidden_survey: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("complete_share", "tray_share", "label_context"):
+        for name in ("complete_share", "tray_share", "label_context", "hidden_survey"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"views.{name} is {getattr(self, name)}, expected 0 ... 1")
         if self.tray_share + self.label_context > 1:
@@ -56,7 +63,8 @@ class Views:
     """What each source of a batch is to be shown, (num_sources,).
 
     complete, trays, bands_alone: bool, one of them or none; share: uniform in 0 ... 1, of trays or
-    of tokens; has_tray: bool, (num_sources, 4); has_i: whether i is shown without a narrow band
+    of tokens; has_tray: bool, (num_sources, 4); has_i: whether i is shown without a narrow band;
+    hidden: bool, (num_sources, 3), of BESIDE
     """
 
     complete: Tensor
@@ -65,6 +73,7 @@ class Views:
     share: Tensor
     has_tray: Tensor
     has_i: Tensor
+    hidden: Tensor
 
 
 def draw_views(
@@ -75,7 +84,7 @@ def draw_views(
     part: slice = slice(None),
 ) -> Views:
     """The views of ``part`` of a batch; the draw is that of the whole batch."""
-    shape = (batch_size, 4 + len(TRAYS))
+    shape = (batch_size, 4 + len(TRAYS) + len(BESIDE))
     uniform = torch.rand(shape, device=device, generator=generator)[part]
     complete = uniform[:, 0] < config.complete_share
     other, share = uniform[:, 1], uniform[:, 2]
@@ -84,8 +93,10 @@ def draw_views(
         trays=~complete & (other > 1 - config.tray_share),
         bands_alone=~complete & (other < config.label_context),
         share=share,
-        has_tray=uniform[:, 4:] < share.unsqueeze(1),  # as often none as one ... as all
+        # As often none as one ... as all.
+        has_tray=uniform[:, 4 : 4 + len(TRAYS)] < share.unsqueeze(1),
         has_i=uniform[:, 3] < 0.5,
+        hidden=uniform[:, 4 + len(TRAYS) :] < config.hidden_survey,
     )
 
 
@@ -108,13 +119,23 @@ def shown(
     available: that may be shown; race: random numbers; both (num_sources, 76)
     keep: least and largest share of a part; fewest: tokens of a part
     """
+    available = _where_any(available & ~_hidden(views), available)
     in_view = available & (_in_trays(views) | ~views.trays.unsqueeze(1))
-    # A source whose trays are all missing is shown what it has.
-    available = torch.where(in_view.any(dim=1, keepdim=True), in_view, available)
+    available = _where_any(in_view, available)
     low, high = keep
     kept = ((low + (high - low) * views.share) * available.sum(dim=1)).round().clamp(min=fewest)
     whole = views.complete | views.trays
     return torch.where(whole.unsqueeze(1), available, _first(race, available, kept.unsqueeze(1)))
+
+
+def _where_any(part: Tensor, whole: Tensor) -> Tensor:
+    """A part of each source's tokens; the whole where the part is empty."""
+    return torch.where(part.any(dim=1, keepdim=True), part, whole)
+
+
+def _hidden(views: Views) -> Tensor:
+    """Tokens of the surveys that are hidden from each source."""
+    return views.hidden.float() @ _beside(views.hidden.device).float() > 0
 
 
 def _first(race: Tensor, available: Tensor, number: Tensor | int) -> Tensor:
@@ -141,3 +162,11 @@ def _tray_members(device: torch.device) -> Tensor:
     tray = {band.token: band.tray for band in narrow_bands()}
     members = [[tray.get(token) == name for token in vocabulary()] for name in TRAYS]
     return torch.tensor(members, device=device)
+
+
+@cache
+def _beside(device: torch.device) -> Tensor:
+    """Whether a token is of each survey of BESIDE, (3, 76)."""
+    return torch.tensor(
+        [[token in part for token in vocabulary()] for part in BESIDE], device=device
+    )

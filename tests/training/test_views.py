@@ -9,13 +9,14 @@ from toy_sky import toy_table
 
 from ojala.training.batch import MaskingConfig, draw_batch, draw_context, token_weights
 from ojala.training.resident import IS_LABEL, measured_scaling, resident
-from ojala.training.views import ViewsConfig
+from ojala.training.views import BESIDE, ViewsConfig
 from ojala.vocabulary.bands import narrow_bands
 from ojala.vocabulary.quantities import vocabulary
 
 LABEL_IDS = torch.nonzero(torch.from_numpy(IS_LABEL)).flatten() + 1
 TRAY_OF = {vocabulary().index(band.token) + 1: band.tray for band in narrow_bands()}
 NARROW_IDS = torch.tensor(sorted(TRAY_OF))
+BESIDE_IDS = torch.tensor(sorted(vocabulary().index(t) + 1 for part in BESIDE for t in part))
 NUM = 3000
 
 
@@ -52,6 +53,31 @@ def test_a_complete_context_holds_all_that_was_observed_and_no_band_is_asked_for
     observed = present[:, ~torch.from_numpy(IS_LABEL)].sum(dim=1)
     assert torch.equal((batch.context.ids > 0).sum(dim=1), observed)
     assert not ((batch.query_ids > 0) & ~is_in(batch.query_ids, LABEL_IDS)).any()
+
+
+def test_each_survey_beside_j_pas_is_hidden_alone_whatever_else_is_shown(mocks):
+    batch, present = draw(mocks, complete_share=0.5, tray_share=0.3, hidden_survey=0.3)
+    complete = ~((batch.query_ids > 0) & ~is_in(batch.query_ids, LABEL_IDS)).any(dim=1)
+    hidden = []
+    for part in BESIDE:
+        ids = torch.tensor([vocabulary().index(token) + 1 for token in part])
+        there = complete & present[:, ids - 1].any(dim=1)
+        shown = is_in(batch.context.ids, ids).sum(dim=1)
+        whole = present[:, ids - 1].sum(dim=1)
+        assert ((shown == 0) | (shown == whole))[there].all()
+        hidden.append((shown == 0)[there])
+        assert float(hidden[-1].float().mean()) == pytest.approx(0.3, abs=0.05)
+    narrow = is_in(batch.context.ids, NARROW_IDS).sum(dim=1)
+    assert torch.equal(narrow[complete], present[:, NARROW_IDS - 1].sum(dim=1)[complete])
+
+
+def test_who_has_nothing_but_what_is_hidden_is_shown_it(mocks):
+    only = mocks.values[:, BESIDE_IDS - 1]
+    values = torch.full_like(mocks.values, torch.nan)
+    values[:, BESIDE_IDS - 1] = torch.where(torch.isfinite(only), only, 0.0)
+    poor = replace(mocks, values=values)
+    batch, _ = draw(poor, complete_share=1.0, hidden_survey=1.0)
+    assert ((batch.context.ids > 0).sum(dim=1) == len(BESIDE_IDS)).all()
 
 
 def test_the_share_of_complete_contexts_is_what_was_asked_for(mocks):

@@ -48,7 +48,7 @@ class Cells:
 
 
 def draw(rng: np.random.Generator, num_sources: int, sample: str) -> Columns:
-    """Truth of ``num_sources`` galaxies of a sample: "bgs", "lrg", "elg" or "field".
+    """Truth of ``num_sources`` galaxies of a sample of ``selection.SAMPLES``: "bgs", say.
 
     Columns: spectype, z, r_half (arcsec), sersic, LOGM, LOGSFR, LOGZ (gas, dex from solar), rest
     equivalent widths (Angstrom), HALPHA_CONT and HBETA_CONT (1e-17 erg/s/cm2/Angstrom), a flux
@@ -79,10 +79,10 @@ def surface_density(sample: str) -> float:
 def sample_cells(sample: str) -> Cells:
     """Where the galaxies of a sample are, found by trial with a fixed seed."""
     low_z, high_z = sample_of(sample).redshifts
-    z = np.linspace(low_z, high_z, int(np.ceil((high_z - low_z) / REDSHIFT_STEP)) + 1)[:-1]
+    num_steps = int(np.ceil((high_z - low_z) / REDSHIFT_STEP))
+    z, step_z = np.linspace(low_z, high_z, num_steps, endpoint=False, retstep=True)
     logm = np.arange(*demographics.MASS_RANGE, MASS_STEP)
     low = np.stack(np.meshgrid([0.0, 1.0], z, logm, indexing="ij"), axis=-1).reshape(-1, 3)
-    step_z = float(z[1] - z[0])
     volume = (comoving_volume(low[:, 1] + step_z) - comoving_volume(low[:, 1])) / SQUARE_DEGREES
     density = demographics.number_density(
         low[:, 0] > 0, low[:, 1] + step_z / 2, low[:, 2] + MASS_STEP / 2

@@ -41,6 +41,11 @@ def _bgs(mag: dict[str, Floats], loss: Floats) -> Chosen:
     return np.asarray((mag["r"] > 12) & (mag["r"] < 20.2) & (mag["r"] + loss < 22.9))
 
 
+def _lowz(mag: dict[str, Floats], loss: Floats) -> Chosen:
+    """Dwarfs of the LOW-Z programme (Darragh-Ford et al. 2023), and what is nearer and brighter."""
+    return np.asarray((mag["r"] > 12) & (mag["r"] < 21) & (mag["r"] + loss < 22.9))
+
+
 def _lrg(mag: dict[str, Floats], loss: Floats) -> Chosen:
     """Luminous red galaxies (Zhou et al. 2023, Eq. 1; the cuts of the southern photometry)."""
     r_w1, w1 = mag["r"] - mag["W1"], mag["W1"]
@@ -68,6 +73,7 @@ SAMPLES = {
     "bgs": Sample(redshifts=(0.01, 0.6), bands=("r",), select=_bgs),
     "lrg": Sample(redshifts=(0.3, 1.2), bands=("g", "r", "z", "W1"), select=_lrg),
     "elg": Sample(redshifts=(0.6, 1.63), bands=("g", "r", "z"), select=_elg),
+    "lowz": Sample(redshifts=(0.0005, 0.03), bands=("r",), select=_lowz),
     "field": Sample(redshifts=(0.003, 1.65), bands=("i",), select=_field),
 }
 """The samples of galaxies, by name."""

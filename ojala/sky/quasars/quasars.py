@@ -31,8 +31,13 @@ LIMITS = {"qso": ("r", 16.0, 23.0), "field": ("i", 15.0, 22.7)}
 FADING = 22.5
 """r beyond which DESI's targets lose quasars (Chaussidon et al. 2023), all of them by 23.2."""
 
-RESOLVED = 0.8
-"""Share of quasars with a visible host that DESI observes, as bright galaxies."""
+RESOLVED = 20.2, 0.8, 0.3
+"""Quasars with a visible host are none of DESI's targets, which are point sources (Chaussidon et
+al. 2023, Sec. 3): r to which many are bright galaxies, and the shares observed above and below."""
+
+HALF_POINTS = 0.5
+"""Share of the host in the light at 5100 Angstrom with which one in two is a point source still: a
+bright nucleus hides its host (as Dunlop et al. 2003 found with HST)."""
 
 MARGIN = 1.0
 """How much fainter than the limit candidates are drawn, since colours differ, mag."""
@@ -172,7 +177,8 @@ def _add_host(rng: np.random.Generator, truth: Columns) -> None:
     ratio = host_ratio(truth["LOGL3000"] - 0.25) * 10 ** (0.25 * rng.standard_normal(num))
     truth["host_fraction"] = ratio / (1 + ratio)
     size = 5.0 * 10 ** (0.2 * rng.standard_normal(num)) / (1 + truth["z"]) ** 0.75
-    resolved = (truth["host_fraction"] > 0.15) & (truth["z"] < 1.2)
+    seen = 1 / (1 + (HALF_POINTS / truth["host_fraction"]) ** 3)
+    resolved = (rng.random(num) < seen) & (truth["z"] < 1.2)
     truth["r_half"] = np.where(resolved, size / angular_scale(truth["z"]), 0.0)
     truth["sersic"] = np.where(resolved, rng.uniform(1.0, 5.0, num), 0.0)
 
@@ -204,6 +210,8 @@ def _selected(truth: Columns, sample: str) -> NDArray[np.bool_]:
     inside = (magnitude > bright) & (magnitude < faint)
     if sample == "qso":
         chance = np.clip((23.2 - magnitude) / (23.2 - FADING), 0, 1)
-        chance = np.where(truth["r_half"] > 0.3, RESOLVED * chance, chance)
+        limit, above, below = RESOLVED
+        taken = np.where(magnitude < limit, above, below)
+        chance = np.where(truth["r_half"] > 0.3, taken * chance, chance)
         inside &= uniforms(truth["seed"], 1, stream=30)[:, 0] < chance
     return np.asarray(inside)
