@@ -31,6 +31,7 @@ def truth_of(num, rng):
         "SPECTYPE": code.astype(np.int8),
         "MAG_i": rng.uniform(16, 22, num),
         "z": rng.uniform(0.05, 0.3, num),
+        "tile_id": np.arange(num) // 20,
         "z_err": np.full(num, 1e-5),
         "num_bands": np.where(rng.random(num) < 0.1, 52, 54),
         "AUTO_iSDSS": rng.uniform(100, 1000, num),

@@ -1,5 +1,7 @@
 """What the model is shown: trays, broad bands alone, hidden lines, hidden bands (Sects. 4.1-4.5).
 
+Beside what the paper has: surveys that are missing, and bands whose zero points are wrong.
+
 BB are the broad bands g, r, z, W1, W2; M is the morphological type. i goes with the narrow bands,
 which are fluxes over that of i. T1 ... T4 are the trays of narrow bands.
 """
@@ -33,6 +35,10 @@ HIDDEN_LINES = (
 """The lines that are hidden: the four of Table 1, and the weaker members of the two doublets, which
 would tell of the stronger ones."""
 
+ZERO_POINTS = {"zero_points_0.05": 0.05, "zero_points_0.1": 0.1}
+"""Errors of the zero points, mag, of each narrow band and tile: what calibration may leave, and
+twice as much."""
+
 EDGE = 10.0
 """Angstrom beyond half of its width to which a band still holds a line: soft edges, wide lines."""
 
@@ -49,6 +55,8 @@ LABELS = {
     "narrow": "54 narrow bands and i, no BB, no M",
     "without_WISE": "all but W1 and W2",
     "without_M": "all but M",
+    "zero_points_0.05": "all, zero points off by 0.05 mag",
+    "zero_points_0.1": "all, zero points off by 0.1 mag",
     "lines_hidden": "all, bands that hold lines hidden",
     "BB_zspec": "BB and the spectroscopic redshift",
 }
@@ -66,6 +74,7 @@ TRAYS = (
     "narrow",
     "without_WISE",
     "without_M",
+    *ZERO_POINTS,
 )
 """Contexts whose class and redshift scores are reported."""
 
@@ -82,6 +91,7 @@ def tokens(name: str) -> tuple[str, ...]:
         "without_WISE": _without(*WISE),
         "without_M": _without(M),
         "lines_hidden": observations(),
+        **dict.fromkeys(ZERO_POINTS, observations()),
         "BB_zspec": (*BB, "Z_GAL", "Z_QSO"),
     }
     return chosen[name] if name in chosen else _trays(name.split("_")[0])
@@ -94,10 +104,11 @@ def predictions(
 
     columns: of a matched set, its labels included. Passes with hidden bands are "hidden_<number>".
     """
-    shown: dict[str, tuple[Columns, tuple[str, ...]]] = {
-        name: (without_lines(columns) if name == "lines_hidden" else columns, tokens(name))
-        for name in LABELS
+    changed = {"lines_hidden": without_lines(columns)} | {
+        name: off_by(columns, error, np.random.default_rng([seed, int(1000 * error)]))
+        for name, error in ZERO_POINTS.items()
     }
+    shown = {name: (changed.get(name, columns), tokens(name)) for name in LABELS}
     for number in hidden_bands:
         fewer = without_bands(columns, number, np.random.default_rng([seed, number]))
         shown[f"hidden_{number}"] = (fewer, observations())
@@ -125,6 +136,19 @@ def without_bands(columns: Columns, num_hidden: int, rng: np.random.Generator) -
     order = np.where(np.isfinite(flux), rng.random(flux.shape), np.inf).argsort(axis=1)
     np.put_along_axis(flux, order[:, :num_hidden], np.nan, axis=1)
     return columns | {name: flux[:, place] for place, name in enumerate(names)}
+
+
+def off_by(columns: Columns, error: float, rng: np.random.Generator) -> Columns:
+    """Narrow bands with zero points that are off by a Gaussian ``error`` (mag), one a tile.
+
+    columns: fluxes over that of i, and tile_id
+    """
+    tiles, tile = np.unique(columns["tile_id"], return_inverse=True)
+    moved = {}
+    for band in narrow_bands():
+        factor = 10 ** (-0.4 * error * rng.standard_normal(len(tiles)))
+        moved[band.token] = columns[band.token] * factor[tile]
+    return columns | moved
 
 
 def _without(*hidden: str) -> tuple[str, ...]:

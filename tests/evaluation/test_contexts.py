@@ -7,6 +7,7 @@ from ojala.evaluation.contexts import (
     LABELS,
     PAPER,
     TRAYS,
+    off_by,
     predictions,
     tokens,
     without_bands,
@@ -47,6 +48,20 @@ def test_contexts_with_narrow_bands_have_the_band_they_are_divided_by():
     for name in LABELS:
         narrow = any(token.startswith("J") for token in tokens(name))
         assert ("MAG_i" in tokens(name)) == narrow
+
+
+def test_a_zero_point_moves_the_whole_of_a_tile_and_nothing_but_narrow_bands(truth):
+    tiles = np.unique(truth["tile_id"])
+    moved = off_by(truth, 0.1, np.random.default_rng(3))
+    offsets = []
+    for token in NARROW:
+        ratio = -2.5 * np.log10(moved[token] / truth[token])
+        for tile in tiles:
+            of_tile = ratio[(truth["tile_id"] == tile) & np.isfinite(ratio)]
+            np.testing.assert_allclose(of_tile, of_tile[0], atol=1e-9)
+            offsets.append(of_tile[0])
+    assert len(set(offsets)) == 54 * len(tiles) and np.std(offsets) == pytest.approx(0.1, abs=0.02)
+    assert all(moved[name] is truth[name] for name in set(truth) - set(NARROW))
 
 
 def test_bands_that_hold_a_line_are_hidden_and_no_others(truth):
