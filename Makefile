@@ -155,7 +155,8 @@ stack: $(STACK_INSTALLED) ## the same as processes on the loopback, until Ctrl-C
 	@exec python -m pipelines.stack
 
 test-stack: $(STACK_INSTALLED) ## start it, run the pipeline on it, and break it (docs/stack.md)
-	OJALA_TEST_STACK=1 OMP_NUM_THREADS=1 python -m pytest -p no:cacheprovider -rs -s tests/stack
+	OJALA_TEST_STACK=1 OMP_NUM_THREADS=1 python -m pytest -p no:cacheprovider -rs -s tests/stack \
+		tests/faults/test_servers.py
 
 deps: $(INSTALLED) ## write the lists of code in dvc.yaml from what each stage imports
 	python -m pipelines.stage_code
