@@ -9,6 +9,8 @@ FORMATS := .formats
 FORMATS_INSTALLED := $(FORMATS)/.installed
 DOCS := .docs
 DOCS_INSTALLED := $(DOCS)/.installed
+STACK := .stack
+STACK_INSTALLED := $(STACK)/.installed
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 # What only tests and checks use; the images do without.
 DEV ?= requirements/dev.txt
@@ -30,7 +32,7 @@ export BENTOML_DO_NOT_TRACK := true
 export BENTOML_HOME ?= $(CURDIR)/.ojala/bentoml
 
 .PHONY: help install requirements lint type test repro deps tune peers formats ui serve docs docs-links \
-	docs-figures torch-choice image test-images up down
+	docs-figures torch-choice image test-images up down stack test-stack
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -99,6 +101,9 @@ endef
 $(PEERS_INSTALLED): benchmarks/peers/requirements.txt $(INSTALLED)
 	$(call beside,$(PEERS),$<)
 
+$(STACK_INSTALLED): pipelines/stack/requirements.txt $(INSTALLED)
+	$(call beside,$(STACK),$<)
+
 $(DOCS_INSTALLED): docs/requirements.txt $(INSTALLED)
 	$(call beside,$(DOCS),$<)
 
@@ -145,6 +150,13 @@ up: ## the whole stack in containers, on this machine (docs/cluster.md)
 
 down: ## stop the stack; its volumes keep what it knows
 	$(COMPOSE) down
+
+stack: $(STACK_INSTALLED) ## the same as processes on the loopback, until Ctrl-C (docs/stack.md)
+	@exec python -m pipelines.stack
+
+test-stack: $(STACK_INSTALLED) ## start it, run the pipeline on it, and break it (docs/stack.md)
+	OJALA_TEST_STACK=1 OMP_NUM_THREADS=1 python -m pytest -p no:cacheprovider -rs -s tests/stack \
+		tests/faults/test_servers.py
 
 deps: $(INSTALLED) ## write the lists of code in dvc.yaml from what each stage imports
 	python -m pipelines.stage_code

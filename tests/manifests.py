@@ -40,6 +40,7 @@ GROUP = {"rayStartParams": TEXTS, "template": ANY}
 CLUSTER = closed(
     ["headGroupSpec"],
     rayVersion=TEXT,
+    authOptions=closed(mode={"enum": ["disabled", "token"]}, secretName=TEXT),
     enableInTreeAutoscaling=FLAG,
     autoscalerOptions=closed(
         idleTimeoutSeconds=NUMBER,

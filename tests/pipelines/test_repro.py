@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,73 +12,17 @@ import pytest
 from astropy.io import fits
 from one_cluster import one_cluster
 from ruamel.yaml import YAML
+from tiny_project import TINY, change, command, ran, tiny_project
 
 from pipelines.registry import digests
 
 ROOT = Path(__file__).parents[2]
 STAGES = list(YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"])
-TINY = {
-    "simulate": {
-        "num_desi": 300,
-        "num_jpas": 500,
-        "num_both": 120,
-        "desi_per_cell": 20,
-        "jpas_per_cell": 60,
-    },
-    "mocks": {"num_workers": 1},
-    "train": {"num_epochs": 2, "steps_per_epoch": 3, "batch_size": 16, "jpas_batch_size": 8},
-    "evaluate": {"num_draws": 5, "num_shown": 100, "hidden_bands": [20]},
-    "cluster": {"num_workers": 1},
-}
 
 
 @pytest.fixture
 def project(tmp_path):
-    """A copy of the project without git."""
-    for name in ("ojala", "pipelines"):
-        skip = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=skip)
-    for name in ("dvc.yaml", "params.yaml", ".dvcignore"):
-        shutil.copy(ROOT / name, tmp_path)
-    (tmp_path / ".dvc").mkdir()
-    shutil.copy(ROOT / ".dvc/config", tmp_path / ".dvc")
-    command(tmp_path, "dvc", "config", "--local", "core.no_scm", "true")
-    for section, values in TINY.items():
-        change(tmp_path, section, **values)
-    embedding = {"num_epochs": 1, "steps_per_epoch": 3, "batch_size": 16}
-    change(tmp_path, "noise", "embedding", **embedding)
-    return tmp_path
-
-
-def command(project, module, *arguments):
-    """What ``python -m MODULE`` prints, run in the project."""
-    own = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run(
-        [sys.executable, "-m", module, *arguments],
-        cwd=project,
-        env=os.environ | own,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def change(project, *sections, **values):
-    yaml, path = YAML(), project / "params.yaml"
-    content = yaml.load(path)
-    place = content
-    for section in sections:
-        place = place[section]
-    place.update(values)
-    with path.open("w") as file:
-        yaml.dump(content, file)
-
-
-def ran(project, *stages):
-    """The stages that a repro runs, in order."""
-    lines = command(project, "dvc", "repro", *stages).splitlines()
-    return [line.split("'")[1] for line in lines if line.startswith("Running stage")]
+    return tiny_project(tmp_path)
 
 
 def read_json(path):

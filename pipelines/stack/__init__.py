@@ -1,0 +1,1 @@
+"""The stack of infra/compose as processes of this machine, on the loopback (docs/stack.md)."""
