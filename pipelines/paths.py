@@ -16,6 +16,7 @@ RUN = Path("models/run.json")
 HEADS = Path("models/heads")
 EMBEDDINGS = Path("models/embeddings")
 REGISTERED = Path("models/registered.json")
+DOMAIN = Path("models/domain.safetensors")
 VAC = Path("data/vac")
 REPORTS = Path("reports")
 TUNE = REPORTS / "tune"

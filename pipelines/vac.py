@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,13 +15,15 @@ import pyarrow.parquet as pq
 
 from ojala.catalogue import job, pieces
 from ojala.catalogue.answerer import Recipe, VacRows
+from ojala.catalogue.answers import Asked
 from ojala.catalogue.ids import check_unique
-from ojala.catalogue.vac import NO_DOMAIN, write_vac_tables
+from ojala.catalogue.vac import write_vac_tables
 from ojala.heads import head
 from ojala.model import bundle
 from ojala.model.head_protocol import check_base
 from ojala.physics.cosmology import COSMOLOGY
 from ojala.tables.shards import as_table, column, columns_of, jpas_schema
+from ojala.vocabulary.quality_flags import FLAGS_COLUMN, bit
 from pipelines import params, paths, stage
 from pipelines.cluster import catalogue
 from pipelines.cluster.training import ClusterConfig
@@ -38,14 +40,19 @@ def vac() -> None:
     the stage.
     """
     _check_heads(bundle.load(paths.BUNDLE).digest)
-    recipe = Recipe(bundle=paths.BUNDLE.resolve(), heads=paths.HEADS.resolve(), as_vac=True)
+    recipe = Recipe(
+        bundle=paths.BUNDLE.resolve(),
+        heads=paths.HEADS.resolve(),
+        domain=paths.DOMAIN.resolve(),
+        as_vac=True,
+    )
     asked = recipe.asked()
     made_by = recipe.made_by(asked)
     plan = pieces.planned(paths.JPAS, SHARDS)
     work = job.job_of(plan, SHARDS.resolve() / job.digest(made_by)[:16], made_by)
     check_unique(work.pieces)
     catalogue.make_shards(work, recipe, params.section("cluster", ClusterConfig))
-    provenance = _provenance(asked.predictor.bundle, asked.heads)
+    provenance = _provenance(asked)
     write_vac_tables(paths.VAC, _tables(work, VacRows(asked)), provenance)
     stage.report("vac", _counts())
     shutil.rmtree(SHARDS)
@@ -61,12 +68,16 @@ def _tables(work: job.Job, rows: VacRows) -> Iterator[pa.Table]:
 
 def _counts() -> dict[str, int]:
     """How many sources there are, by what became of them."""
-    written = pq.read_table(paths.VAC / "ojala_vac.parquet", columns=["REJECTED", "CLASS"])
+    written = pq.read_table(
+        paths.VAC / "ojala_vac.parquet", columns=["REJECTED", "CLASS", FLAGS_COLUMN]
+    )
     counted = pc.value_counts(written["CLASS"]).to_pylist()
     classes = {f"class_{one['values']}": one["counts"] for one in counted if one["values"]}
     rejected = pq.read_metadata(paths.JPAS_REJECTS).num_rows
     predicted = pc.sum(pc.equal(written["REJECTED"], "")).as_py()
-    return {"rows": len(written), "predicted": predicted, "rejected": rejected} | classes
+    outside = pc.bit_wise_and(written[FLAGS_COLUMN], bit("OUTSIDE_TRAINING"))
+    counts = {"rows": len(written), "predicted": predicted, "rejected": rejected}
+    return counts | {"outside_training": int(np.count_nonzero(outside))} | classes
 
 
 def _check_heads(base: str) -> None:
@@ -92,8 +103,10 @@ def _keys(rejects: pa.Table) -> pa.Table:
     return as_table(columns, jpas_schema())
 
 
-def _provenance(opened: bundle.Bundle, heads: Sequence[head.Head]) -> dict[str, str]:
+def _provenance(asked: Asked) -> dict[str, str]:
     registered = json.loads(paths.REGISTERED.read_text())
+    opened, heads = asked.predictor.bundle, asked.heads
+    assert asked.domain is not None
     made = opened.provenance
     return {
         "ojala_version": made["ojala_version"],
@@ -102,12 +115,13 @@ def _provenance(opened: bundle.Bundle, heads: Sequence[head.Head]) -> dict[str, 
         "model_version": registered["version"],
         "run_id": made["run_id"],
         "bundle_digest": opened.digest,
+        "engine": asked.engine,
         "heads": ", ".join(f"{one.name} {one.digest}" for one in heads),
         "params_digest": made["params_digest"],
         "mocks_digest": made["data"].get("data/weights", ""),
         "jpas_digest": made["data"].get("data/jpas", ""),
         "data_source": made["data_source"],
-        "domain": NO_DOMAIN,
+        "domain": asked.domain.said(),
         "cosmology": f"flat LCDM, H0 = {COSMOLOGY.H0.value:g}, Om = {COSMOLOGY.Om0:g}",
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }

@@ -19,6 +19,7 @@ ROOMS = (
     "published",
     "training",
     "heads",
+    "engines",
     "catalogue",
     "publish",
     "evaluation",

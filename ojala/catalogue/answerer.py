@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from ojala.catalogue import domain
 from ojala.catalogue.answers import Asked, answered, understood
 from ojala.catalogue.flags import with_flags
 from ojala.catalogue.job import Answerer
 from ojala.catalogue.pieces import Piece, told_of
 from ojala.catalogue.seen import Seen
 from ojala.catalogue.vac import vac_table
+from ojala.engines import engine
+from ojala.engines.engine import PLAIN, Engine
 from ojala.heads import head
 from ojala.model import bundle
-from ojala.model.predictor import Predictor
 from ojala.physics.derived import derived
 from ojala.tables.shards import Columns, columns_of
 from ojala.vocabulary.quality_flags import FLAGS_COLUMN, bit
@@ -28,21 +30,45 @@ class Recipe:
     """How a worker opens what answers; plain, so that it travels to any machine.
 
     bundle, heads: their directories, which every worker reaches; queries: as of ``Asked``
+    engine: what computes the network
+    domain: file of the training domain, by which QUALITY_FLAGS tells who is outside
     as_vac: rows of the J-PAS table become rows of the value-added catalogue
     """
 
     bundle: Path
     heads: Path | None = None
     queries: tuple[str, ...] | None = None
+    engine: Engine = PLAIN
+    domain: Path | None = None
     as_vac: bool = False
 
     def asked(self) -> Asked:
-        """The Predictor, opened, and its queries. Raises ValueError for a query that is none."""
+        """The Predictor, opened, and its queries.
+
+        Raises ValueError for a query that is none, an engine that cannot be used, and a domain of
+        another bundle.
+        """
         opened = bundle.load(self.bundle)
         heads = head.load_all(self.heads, opened.digest) if self.heads else []
-        predictor = Predictor(opened, heads=heads)
+        within = domain.read(self.domain) if self.domain else None
+        if within:
+            within.check(opened.digest)
+        settled = engine.settled(opened, self.engine)
+        predictor = engine.predictor(opened, settled, heads=heads)
         predictor.check_queries(self.queries or ())
-        return Asked(predictor=predictor, queries=self.queries, heads=heads)
+        return Asked(
+            predictor=predictor,
+            queries=self.queries,
+            heads=heads,
+            engine=settled.said(),
+            domain=within,
+        )
+
+    def settled(self) -> Recipe:
+        """The same, whose engine is left to no machine: every worker answers with this one's."""
+        if self.engine.is_settled:
+            return self
+        return replace(self, engine=engine.settled(bundle.load(self.bundle), self.engine))
 
     def opened(self) -> Answerer:
         """What answers, with its own network."""
@@ -55,6 +81,8 @@ class Recipe:
             "bundle": asked.predictor.bundle.digest,
             "heads": [one.digest for one in asked.heads],
             "queries": self.queries,
+            "engine": asked.engine,
+            "domain": asked.domain and asked.domain.digest(),
             "as_vac": self.as_vac,
         }
 
@@ -82,7 +110,7 @@ class VacRows:
         """As ``Answerer``."""
         with told_of(piece.path, piece.first):
             shown = self.asked.predictor.shown(table)
-        predicted = with_flags(self.asked.predictor, shown)
+        predicted = with_flags(self.asked.predictor, shown, domain=self.asked.domain)
         columns = columns_of(table)
         predicted |= derived(predicted, columns["AUTO_iSDSS"])
         reason = predicted.pop("REASON")

@@ -24,6 +24,7 @@ from ojala.catalogue.light import light
 from ojala.catalogue.pieces import told_of
 from ojala.catalogue.seen import Seen
 from ojala.catalogue.vac import NO_DOMAIN
+from ojala.engines.engine import PLAIN
 from ojala.heads import head
 from ojala.model import bundle
 from ojala.model.predictor import Predictor
@@ -41,6 +42,7 @@ class Asked:
 
     heads: those of the predictor
     named: columns of a catalogue by what they are to be taken for (``light.called``)
+    engine: that the predictor runs on, as people name it
     domain: by which QUALITY_FLAGS tells who is outside of it; None: that is not judged
     """
 
@@ -48,6 +50,7 @@ class Asked:
     queries: tuple[str, ...] | None = None
     heads: Sequence[head.Head] = ()
     named: Mapping[str, str] | None = None
+    engine: str = PLAIN.said()
     domain: Domain | None = None
 
 
@@ -147,7 +150,7 @@ def answered(catalogue: pa.Table, given: Understood, asked: Asked) -> pa.Table:
     extra = [one.column for one in asked.heads]
     table = with_answers(catalogue, answers, extra)
     origin = _origin(predictor.bundle, asked.heads)
-    origin |= {"domain": asked.domain.said() if asked.domain else NO_DOMAIN}
+    origin |= {"engine": asked.engine, "domain": asked.domain.said() if asked.domain else NO_DOMAIN}
     return with_origin(table, origin)
 
 

@@ -9,6 +9,7 @@ that the encoder maps among common ones.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -63,8 +64,15 @@ class Domain:
                 f"{digest[:12]}: ojala domain makes one of its own"
             )
 
+    def digest(self) -> str:
+        """SHA-256 of what it tells by."""
+        parts = (self.mean, self.whiten, np.array(self.limit))
+        return hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest()
+
     def said(self) -> str:
         """What a header says of it."""
+        if not np.isfinite(self.limit):
+            return f"none: {self.num_sources} held-out sources are too few to judge"
         return f"{self.false_alarms:g} of {self.num_sources} held-out sources lie outside"
 
 
@@ -95,6 +103,18 @@ def measured(
     )
     limit = float(np.quantile(found.distance(judged), 1 - false_alarms))
     return replace(found, limit=limit)
+
+
+def everywhere(num_sources: int, width: int, bundle: str) -> Domain:
+    """The domain that no embedding, (num_sources, width), is outside of: too few make another."""
+    return Domain(
+        mean=np.zeros(width),
+        whiten=np.eye(width),
+        limit=np.inf,
+        false_alarms=0.0,
+        num_sources=num_sources,
+        bundle=bundle,
+    )
 
 
 NUMBERS = {"limit": float, "false_alarms": float, "num_sources": int, "bundle": str}

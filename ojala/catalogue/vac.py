@@ -33,6 +33,7 @@ HEADER_KEYS = {
     "model_version": ("MODELVER", "version of the registered model"),
     "run_id": ("RUNID", "MLflow run that trained it"),
     "bundle_digest": ("BUNDLE", "digest of the bundle that predicted"),
+    "engine": ("ENGINE", "backend and precision of its arithmetic"),
     "heads": ("HEADS", "fine-tuned heads and their digests"),
     "params_digest": ("PARAMS", "digest of the parameters"),
     "mocks_digest": ("DESIDATA", "digest of the DESI mocks (DVC)"),

@@ -7,6 +7,10 @@ from pathlib import Path
 
 from ojala.catalogue.answerer import Recipe
 from ojala.catalogue.answers import Asked
+from ojala.engines.engine import BACKENDS, PRECISIONS, Engine
+
+CONVERTED = ".converted"
+"""Directory beside bundles with what engines made of them, by digest."""
 
 
 def add_bundle(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +24,7 @@ def add_bundle(parser: argparse.ArgumentParser) -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """``--bundle``, ``--heads`` and ``--queries``."""
+    """``--bundle``, ``--heads``, ``--queries``, ``--domain``, ``--backend``, ``--precision``."""
     add_bundle(parser)
     parser.add_argument(
         "--heads", type=Path, help="directory of heads that answer as well, such as models/heads"
@@ -28,12 +32,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--queries", help="such as SPECTYPE,Z_GAL (default: all 15 quantities, and every head)"
     )
+    parser.add_argument(
+        "--domain",
+        type=Path,
+        help="training domain of the bundle, by ojala domain: QUALITY_FLAGS tells who is outside",
+    )
+    parser.add_argument(
+        "--backend",
+        choices=BACKENDS,
+        default=Engine.backend,
+        help="what computes the network (%(default)s); auto: the fastest on this machine whose "
+        "answers about golden sources are the same",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default=Engine.precision,
+        help="of the arithmetic (%(default)s); auto: bfloat16 where the processor has it",
+    )
 
 
 def recipe_of(arguments: argparse.Namespace) -> Recipe:
     """How to open what was named."""
     queries = arguments.queries and tuple(map(str.strip, arguments.queries.split(",")))
-    return Recipe(bundle=arguments.bundle, heads=arguments.heads, queries=queries)
+    engine = Engine(
+        backend=arguments.backend,
+        precision=arguments.precision,
+        beside=arguments.bundle.absolute().parent / CONVERTED,
+    )
+    return Recipe(
+        bundle=arguments.bundle,
+        heads=arguments.heads,
+        queries=queries,
+        engine=engine,
+        domain=arguments.domain,
+    )
 
 
 def opened(recipe: Recipe) -> Asked:

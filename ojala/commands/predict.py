@@ -6,7 +6,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from ojala.catalogue import domain, who_answers
+from ojala.catalogue import who_answers
 from ojala.catalogue.answers import predict
 from ojala.tables import project, result
 from ojala.tables.files import table_format
@@ -37,11 +37,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     who_answers.add_arguments(parser)
     parser.add_argument("--out", type=Path, required=True, help=f"catalogue to write: {KINDS}")
     parser.add_argument(
-        "--domain",
-        type=Path,
-        help="training domain of the bundle, by ojala domain: QUALITY_FLAGS tells who is outside",
-    )
-    parser.add_argument(
         "--columns",
         metavar="BAND=COLUMN,...",
         help="what columns of other names are, such as J0500=flux_500,MAG_i=imag; with iSDSS=... "
@@ -57,13 +52,11 @@ def main(arguments: argparse.Namespace) -> None:
     check_place(arguments.out)
     asked = who_answers.opened(who_answers.recipe_of(arguments))
     digest = asked.predictor.bundle.digest
-    within = domain.read(arguments.domain) if arguments.domain else None
-    if within:
-        within.check(digest)
     named = named_columns(arguments.columns) if arguments.columns else None
-    asked = replace(asked, named=named, domain=within)
+    asked = replace(asked, named=named)
     num_rows = predict(arguments.catalogue, arguments.out, asked)
     record = {"out": arguments.out, "sources": num_rows, "bundle_digest": digest}
+    record["engine"] = asked.engine
     result.tell(arguments, [f"{arguments.out}: {num_rows} sources"], record)
 
 

@@ -15,6 +15,7 @@ from ojala.catalogue.answers import check_ratios
 from ojala.catalogue.ids import check_unique
 from ojala.catalogue.in_blocks import growing
 from ojala.catalogue.seen import Seen, together
+from ojala.model.bundle import read_json, write_json
 from ojala.tables import project, result
 from ojala.tables.files import table_format, write_table_file
 from ojala.tables.writing import check_place, written_whole
@@ -69,16 +70,32 @@ def main(arguments: argparse.Namespace) -> None:
     for merged in arguments.merged:
         table_format(merged)
         check_place(merged)
-    named = who_answers.recipe_of(arguments)
+    named = _settled(who_answers.recipe_of(arguments), arguments.out.resolve() / INPUT)
     made_by = named.made_by(who_answers.opened(named))
     # Workers stand elsewhere: paths that lead from anywhere.
     recipe = replace(
-        named, bundle=named.bundle.resolve(), heads=named.heads and named.heads.resolve()
+        named,
+        bundle=named.bundle.resolve(),
+        heads=named.heads and named.heads.resolve(),
+        domain=named.domain and named.domain.resolve(),
     )
     found = _answered(arguments, recipe, made_by)
     record = {"out": arguments.out, "merged": arguments.merged, "sources": found.num_rows}
     lines = [f"{arguments.out}: {found.num_rows} sources"]
     result.tell(arguments, lines, record | {"bundle_digest": made_by["bundle"]})
+
+
+def _settled(recipe: Recipe, place: Path) -> Recipe:
+    """The recipe with an engine that every worker takes, and a job that goes on takes again."""
+    if recipe.engine.is_settled:
+        return recipe
+    kept = place / f"engine-{recipe.engine.backend}-{recipe.engine.precision}.json"
+    if kept.exists():
+        return replace(recipe, engine=replace(recipe.engine, **read_json(kept)))
+    settled = recipe.settled()
+    with written_whole(kept) as partial:
+        write_json(partial, {n: getattr(settled.engine, n) for n in ("backend", "precision")})
+    return settled
 
 
 def _answered(arguments: argparse.Namespace, recipe: Recipe, made_by: dict[str, object]) -> Seen:

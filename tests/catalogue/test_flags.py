@@ -135,6 +135,17 @@ def place(tmp_path_factory):
     return directory
 
 
+def test_of_too_few_sources_nobody_is_outside_and_it_says_so(tmp_path):
+    found = domain.everywhere(60, 8, "abc")
+    domain.write(found, tmp_path / "domain.safetensors")
+    again = domain.read(tmp_path / "domain.safetensors")
+    assert not again.outside(1e9 * np.ones((3, 8))).any()
+    assert again.said() == "none: 60 held-out sources are too few to judge"
+    assert again.digest() == found.digest() != domain.everywhere(60, 9, "abc").digest()
+    one, other = (domain.measured(blob(500, seed), "abc") for seed in (1, 2))
+    assert one.digest() != other.digest()
+
+
 def test_predict_writes_the_flags_with_and_without_a_domain(place, capsys):
     asked = ["predict", str(place / "sources.parquet"), "--bundle", str(place / "ojala")]
     made = place / "domain.safetensors"
