@@ -62,9 +62,10 @@ FLAGS = """## Quality flags
 
 `QUALITY_FLAGS` is the sum of the bits that apply: `QUALITY_FLAGS & 8` is not 0 where the class is
 ambiguous. `ojala predict` sets them where all is asked. `OUTSIDE_TRAINING` needs the domain of the
-bundle (`ojala domain data/weights --out models/domain.safetensors`, then `ojala predict --domain`):
-the Mahalanobis distance of the embedding is judged by held-out sources, and the card `DOMAIN` says
-with which share of false alarms, or that the bit was not judged. Sources with few bands are not.
+bundle (`ojala domain data/weights --out models/domain.safetensors`, which stage `domain` makes for
+the catalogue; then `--domain` of `ojala predict` and `ojala vac`): the Mahalanobis distance of the
+embedding is judged by held-out sources, and the card `DOMAIN` says with what share of false alarms,
+or that the bit was not judged. Sources with few bands are not.
 """
 
 PROVENANCE = """## Provenance
