@@ -191,7 +191,8 @@ def test_stages_read_only_declared_parameters():
 
 def test_what_the_library_imports_is_declared():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    declared = {re.split(r"[\[<>=]", line)[0].lower() for line in project["dependencies"]}
+    lines = [*project["dependencies"], *project["optional-dependencies"]["fast"]]
+    declared = {re.split(r"[\[<>=]", line)[0].lower() for line in lines}
     distributions = packages_distributions()
     used = {
         name.split(".")[0]

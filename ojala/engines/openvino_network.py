@@ -72,6 +72,7 @@ class _Encoder(nn.Module):
         self.model = model
 
     def forward(self, ids_BC: Tensor, values_BC: Tensor) -> Tensor:
+        """(num_sources, num_tokens) twice to (num_sources, num_tokens, width)."""
         return self.model.encode(ids_BC, values_BC)
 
 
@@ -83,6 +84,7 @@ class _Decoder(nn.Module):
         self.model = model
 
     def forward(self, memory_BCD: Tensor, query_ids_BQ: Tensor) -> Tensor:
+        """(num_sources, num_tokens, width) and (num_sources, num_queries) to the last layer's."""
         queries_BQD = self.model.embedding.queries(query_ids_BQ)
         for block in self.model.decoder:
             queries_BQD = block(queries_BQD, memory_BCD)
