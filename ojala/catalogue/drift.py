@@ -157,7 +157,7 @@ def _frequencies(scaled: Floats) -> Floats:
 
 def _phi(scaled: Floats, frequencies: Floats) -> Floats:
     phase = scaled @ frequencies
-    return np.hstack([np.cos(phase), np.sin(phase)]) / np.sqrt(frequencies.shape[1])
+    return np.asarray(np.hstack([np.cos(phase), np.sin(phase)]) / np.sqrt(phase.shape[1]))
 
 
 def _bins(values: Floats, weight: Floats) -> tuple[Floats, Floats, Floats]:
