@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from ojala.catalogue import domain
 from ojala.catalogue.drift import Window, measured
-from ojala.catalogue.light import light
 from ojala.model.predictor import Predictor
 from ojala.model.shown import Shown
 from ojala.tables.files import read_table_file
@@ -74,7 +73,7 @@ def watch(predictor: Predictor) -> Watch | None:
             "draws some"
         )
     try:
-        shown = predictor.shown(light(table))
+        shown = predictor.shown(table)
         embeddings = predictor.embed(shown)
         weights = numbers(table["weight"].to_numpy(), "weight") if _has_weights(table) else None
         window = Window(measured(embeddings, _bands(shown), weights), settings.drift_window())
