@@ -32,6 +32,7 @@ OWN = (
     "fetch-jpas",
     "predict",
     "domain",
+    "reference",
     "publish",
     "finetune",
     "import-release",

@@ -11,6 +11,7 @@ from ojala.model.predictor import Predictor
 from ojala.tables.shards import Columns
 from ojala.vocabulary.bands import narrow_bands
 from ojala.vocabulary.quantities import quantities
+from serving.drift import Watch, watch
 from serving.edition import Edition
 from serving.heads import ready
 from serving.registered import Served, opened
@@ -23,12 +24,14 @@ class Answering:
 
     edition: which versions these are; predictor: with the heads that are ready
     model, heads: as answers name them, heads that cannot answer included
+    watch: of what it is asked about, None where there is no reference to compare it with
     """
 
     edition: Edition
     predictor: Predictor
     model: Model
     heads: list[Head]
+    watch: Watch | None = None
 
 
 def rehearsed(edition: Edition) -> Answering:
@@ -39,16 +42,18 @@ def rehearsed(edition: Edition) -> Answering:
     to one).
     """
     found = opened(edition)
+    predictor = Predictor(found.bundle, heads=ready(found.heads))
     made = Answering(
         edition=edition,
-        predictor=Predictor(found.bundle, heads=ready(found.heads)),
+        predictor=predictor,
         model=_model(found),
         heads=[
             Head(name=one.name, version=one.version, digest=one.digest, state=one.state)
             for one in found.heads
         ],
+        watch=watch(predictor),
     )
-    _check(made.predictor, found)
+    _check(predictor, found)
     return made
 
 

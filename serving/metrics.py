@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 
 import bentoml
 import numpy as np
 
+from ojala.catalogue.drift import Told
 from ojala.model.shown import Shown
 from ojala.tables.shards import Columns
 from ojala.vocabulary.bands import bands
@@ -57,6 +59,36 @@ version_served = bentoml.metrics.Gauge(
     ["version", "digest"],
     multiprocess_mode="mostrecent",
 )
+sources_outside = bentoml.metrics.Counter(
+    "ojala_sources_outside", "Answered sources outside the domain of the reference"
+)
+drift_window = bentoml.metrics.Gauge(
+    "ojala_drift_window_sources",
+    "Sources that the window of drift holds",
+    multiprocess_mode="mostrecent",
+)
+drift_mmd = bentoml.metrics.Gauge(
+    "ojala_drift_mmd_squared",
+    "MMD^2 between the embeddings of the window and of the reference; NaN before it is full",
+    multiprocess_mode="mostrecent",
+)
+drift_mmd_limit = bentoml.metrics.Gauge(
+    "ojala_drift_mmd_squared_limit",
+    "MMD^2 that a window exceeds as rarely as is stated where nothing drifts",
+    multiprocess_mode="mostrecent",
+)
+drift_stability = bentoml.metrics.Gauge(
+    "ojala_drift_stability",
+    "Population stability index of a band; NaN where the window has too few values of it",
+    ["band"],
+    multiprocess_mode="mostrecent",
+)
+drift_stability_limit = bentoml.metrics.Gauge(
+    "ojala_drift_stability_limit",
+    "Stability index that a window exceeds as rarely as is stated where nothing drifts",
+    ["band"],
+    multiprocess_mode="mostrecent",
+)
 
 ERROR_EDGES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 """Upper edges of the bins of stated errors, each in the unit of its quantity."""
@@ -78,6 +110,19 @@ def count(seen: Shown, answers: Columns, version: str, seconds: float) -> None:
     for name, values in answers.items():
         if name.endswith("_ERR"):
             _count_errors(name.removesuffix("_ERR"), values[seen.answered])
+
+
+def tell_drift(told: Told | None, num_sources: int) -> None:
+    """Say how many sources a window holds, and what it tells; None before it is full."""
+    drift_window.set(num_sources)
+    drift_mmd.set(told.mmd_squared if told else math.nan)
+    drift_mmd_limit.set(told.mmd_squared_limit if told else math.nan)
+    for place, band in enumerate(bands()):
+        index, limit = math.nan, math.nan
+        if told:
+            index, limit = told.stability[place], told.stability_limit[place]
+        drift_stability.labels(band=band.token).set(index)
+        drift_stability_limit.labels(band=band.token).set(limit)
 
 
 def _count_errors(quantity: str, errors: np.ndarray) -> None:

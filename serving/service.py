@@ -83,10 +83,13 @@ class OjalaService:
         answering, seen = self._shown(sources)
         predictor = answering.predictor
         began = time.monotonic()
+        watch = answering.watch
         try:
-            columns = predictor.predict(seen, queries)
+            columns = predictor.predict(seen, queries, embeddings=watch is not None)
         except ValueError as error:
             raise InvalidArgument(str(error)) from None
+        if watch is not None:
+            watch.see(columns.pop("EMBEDDING"), seen)
         asked = predictor.heads if queries is None else queries
         version = answering.model.version
         metrics.count(seen, columns, version, time.monotonic() - began)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import os
 
+from ojala.catalogue.drift import LEAST_SOURCES
+
 
 def seconds(name: str, default: float) -> float:
     """A time of a setting. Raises ValueError unless it is a number above zero."""
@@ -29,6 +31,14 @@ def count(name: str, default: int, most: int) -> int:
 def workers() -> int:
     """Processes that answer."""
     return count("OJALA_WORKERS", 1, 256)
+
+
+def drift_window() -> int:
+    """Sources that drift is judged by."""
+    number = count("OJALA_DRIFT_WINDOW", 1000, 1_000_000)
+    if number < LEAST_SOURCES:
+        raise ValueError(f"OJALA_DRIFT_WINDOW is {number}, expected {LEAST_SOURCES} or more")
+    return number
 
 
 def follow_seconds() -> float:
