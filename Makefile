@@ -11,6 +11,8 @@ DOCS := .docs
 DOCS_INSTALLED := $(DOCS)/.installed
 STACK := .stack
 STACK_INSTALLED := $(STACK)/.installed
+RAIL := .rail
+RAIL_INSTALLED := $(RAIL)/.installed
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 # What only tests and checks use; the images do without.
 DEV ?= requirements/dev.txt
@@ -31,7 +33,7 @@ export MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR := false
 export BENTOML_DO_NOT_TRACK := true
 export BENTOML_HOME ?= $(CURDIR)/.ojala/bentoml
 
-.PHONY: help install requirements lint type test repro deps tune peers formats ui serve docs docs-links \
+.PHONY: help install requirements lint type test repro deps tune peers formats rail ui serve docs docs-links \
 	docs-figures torch-choice image test-images up down stack test-stack
 .DEFAULT_GOAL := help
 
@@ -71,7 +73,7 @@ lint: $(INSTALLED) ## ruff: rules and format
 	hadolint Dockerfile
 
 type: $(INSTALLED) ## mypy, strict
-	mypy ojala serving pipelines
+	mypy ojala serving pipelines rail_ojala
 
 test: lint type ## all that must hold: lint, types, tests
 	OMP_NUM_THREADS=1 python -m pytest -n $(TEST_WORKERS) --dist worksteal
@@ -107,6 +109,9 @@ $(STACK_INSTALLED): pipelines/stack/requirements.txt $(INSTALLED)
 $(DOCS_INSTALLED): docs/requirements.txt $(INSTALLED)
 	$(call beside,$(DOCS),$<)
 
+$(RAIL_INSTALLED): rail_ojala/requirements.txt $(INSTALLED)
+	$(call beside,$(RAIL),$<)
+
 peers: $(PEERS_INSTALLED) ## what else an astronomer would use, scored on the same rows
 	$(PEERS)/bin/python -m benchmarks.peers $(if $(wildcard models/ojala),--bundle models/ojala)
 
@@ -119,6 +124,9 @@ $(FORMATS_INSTALLED): tests/publish/requirements.txt $(INSTALLED)
 
 formats: $(FORMATS_INSTALLED) ## what ojala publish writes, opened by LSDB and qp
 	OMP_NUM_THREADS=1 python -m pytest -rs tests/publish
+
+rail: $(RAIL_INSTALLED) ## the stages of RAIL, on RAIL's base classes and metrics
+	OMP_NUM_THREADS=1 $(RAIL)/bin/python -m pytest tests/rail_ojala
 
 ui: $(INSTALLED) ## the MLflow UI: runs side by side, registered versions
 	@python -c "import socket; socket.create_server(('127.0.0.1', $${PORT:-5000}))" 2>/dev/null || { \

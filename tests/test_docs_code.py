@@ -73,6 +73,7 @@ BLOCKS = list(blocks())
 
 ELSEWHERE = {
     "lsdb": "tests/publish opens what is published with it, in an environment of its own",
+    "rail_ojala": "tests/rail_ojala runs the page, in an environment of its own (make rail)",
     "qp": "tests/publish opens what is published with it, in an environment of its own",
 }
 """Packages that the project does not have, and why a block that imports one is not run here."""

@@ -31,7 +31,7 @@ BANNED_WORDS = {
     "misc",
     "handler",
 }
-ROOMS = ("ojala", "pipelines", "serving")
+ROOMS = ("ojala", "pipelines", "serving", "rail_ojala")
 CODE = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
 STAGES = {
     name: stage
@@ -278,12 +278,12 @@ def products():
 def test_products_have_the_name_of_no_package():
     """Ruff takes a directory at the root for a package of the project."""
     assert {".ojala", "data", "models", "mlartifacts"} <= set(products())
-    known = set(packages_distributions()) - {"ojala", "pipelines", "serving"}
+    known = set(packages_distributions()) - set(ROOMS)
     assert not set(products()) & (known | set(sys.stdlib_module_names))
 
 
 def test_what_a_run_leaves_does_not_change_what_lint_says(tmp_path):
-    for name in ("ojala", "pipelines", "serving", "benchmarks", "tune", "tests", "pyproject.toml"):
+    for name in (*ROOMS, "benchmarks", "tune", "tests", "pyproject.toml"):
         source = ROOT / name
         copy = shutil.copytree if source.is_dir() else shutil.copy
         copy(source, tmp_path / name)

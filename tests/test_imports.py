@@ -44,7 +44,8 @@ ONLY_IN = {
     "mlflow": ("pipelines/registry/", "serving/registered.py"),
 }
 FORBIDDEN = {
-    "ojala": FRAMEWORKS | {"pipelines", "serving", "infra", "tests", "benchmarks"},
+    "ojala": FRAMEWORKS | {"pipelines", "serving", "rail_ojala", "infra", "tests", "benchmarks"},
+    "rail_ojala": FRAMEWORKS | {"pipelines", "serving", "infra", "tests", "benchmarks"},
     "pipelines": {"bentoml", "serving", "infra", "tests", "benchmarks"},
     "serving": {"ray", "dvc", "infra", "tests", "benchmarks"},
 }

@@ -53,7 +53,7 @@ def installed(tmp_path):
         ("repro", ["python <-m> <pipelines.registry.store>", "dvc <repro>"]),
         ("tune", ["python <-m> <pipelines.registry.store>", "dvc <repro> <tune/dvc.yaml>"]),
         ("serve", ["python <-m> <serving>"]),
-        ("type", ["mypy <ojala> <serving> <pipelines>"]),
+        ("type", ["mypy <ojala> <serving> <pipelines> <rail_ojala>"]),
         ("lint", ["ruff <check> <.>", "hadolint <Dockerfile>"]),
         ("docs-figures", ["ojala <sky-figures> <data/simulated> <--out> <docs/figures>"]),
         (
