@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ copyright = "MIT licence"
 release = version = __version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
-exclude_patterns = ["requirements.txt"]
+exclude_patterns = ["requirements.txt", "notebooks"]
 myst_heading_anchors = 3
 myst_links_external_new_tab = True
 highlight_language = "none"  # of a block that names none: commands of a shell, and what they print
@@ -37,9 +38,13 @@ told_by_code.write(HERE / "generated")
 
 
 def setup(app: Any) -> None:
-    """Docstrings of the house as lists that Sphinx understands."""
-    app.connect("autodoc-process-docstring", _as_lists)
+    """Docstrings of the house as fields and lists that Sphinx understands."""
+    app.connect("autodoc-process-docstring", _as_fields)
 
 
-def _as_lists(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
-    lines[:] = told_by_code.as_lists(lines)
+def _as_fields(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    try:
+        parameters = list(inspect.signature(obj).parameters)
+    except (TypeError, ValueError):  # an attribute
+        parameters = []
+    lines[:] = told_by_code.as_fields(lines, parameters)

@@ -1,4 +1,4 @@
-"""Pages of the reference that the code itself tells: every command's help, every parameter."""
+"""Pages that code itself tells: every command's help, every parameter, and the notebooks."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ def write(place: Path) -> None:
     """Write every page into a directory, leaving alone those that are as they should be."""
     place.mkdir(exist_ok=True)
     pages = {"command-help.md": commands_page(), "parameters.md": parameters_page()}
+    pages |= {f"{path.stem}.md": notebook_page(path.read_text()) for path in notebooks()}
     for name, text in pages.items():
         path = place / name
         if not path.is_file() or path.read_text() != text:
@@ -70,6 +71,24 @@ def parameters_page() -> str:
         rows = [_row(*entry) for entry in entries(kind, columns)]
         head = f"| key | {' | '.join(FILES.values())} | meaning |\n|---|---|---|---|"
         parts.append("\n".join([head, *rows]))
+    return "\n\n".join(parts) + "\n"
+
+
+def notebooks() -> list[Path]:
+    """The notebooks, as py:percent sources of jupytext."""
+    return sorted((ROOT / "docs" / "notebooks").glob("*.py"))
+
+
+def notebook_page(source: str) -> str:
+    """A notebook as Markdown: its text, and its code in fences. What it prints is not shown."""
+    _, *cells = re.split(r"^# %%", source, flags=re.MULTILINE)
+    parts = []
+    for cell in cells:
+        kind, _, body = cell.partition("\n")
+        if kind.strip() == "[markdown]":
+            parts.append(re.sub(r"^# ?", "", body.strip(), flags=re.MULTILINE))
+        else:
+            parts.append(f"```python\n{body.strip()}\n```")
     return "\n\n".join(parts) + "\n"
 
 
@@ -146,19 +165,58 @@ def _told(lines: Sequence[str]) -> Iterator[tuple[list[str], str]]:
             yield found[1].split(", "), found[2]
 
 
-def as_lists(lines: Sequence[str]) -> list[str]:
-    """A docstring of the house, in which ``name: meaning`` is a line, with such lines as a list."""
+def as_fields(lines: Sequence[str], parameters: Sequence[str]) -> list[str]:
+    """A docstring of the house, in which ``name: meaning`` is a line, as Sphinx understands it.
+
+    What is said of parameters, answers and errors goes to the end as fields, which Sphinx sets
+    beside their types; names of other things become a list.
+    """
     written: list[str] = []
+    fields_of: list[str] = []
+    at = 0
     listed = False
-    for line in lines:
+    while at < len(lines):
+        line, at = lines[at], at + 1
         entry = ENTRY.fullmatch(line)
-        if entry or line.startswith(("Raises ", "Returns ")):
-            written += [""] if not listed else []
-            written.append(f"- **{entry[1]}**: {entry[2]}" if entry else f"- {line}")
-            listed = True
-        elif listed and line.strip():
-            written.append(f"  {line.strip()}")
-        else:
+        if not entry and not line.startswith(("Raises ", "Returns ")):
             written.append(line)
             listed = False
-    return written
+            continue
+        told = [line.strip()]
+        while at < len(lines) and _goes_on(lines[at], is_entry=entry is not None):
+            told.append(lines[at].strip())
+            at += 1
+        field = _field(" ".join(told), parameters)
+        if field:
+            fields_of += field
+        else:
+            names, _, meaning = " ".join(told).partition(": ")
+            written += [] if listed else [""]
+            written.append(f"- **{names}**: {meaning}")
+            listed = True
+    return [*written, "", *fields_of, ""] if fields_of else written
+
+
+def _goes_on(line: str, *, is_entry: bool) -> bool:
+    """Whether a line belongs to what the one before began to tell."""
+    if is_entry:
+        return line.startswith(" ")
+    starts = ENTRY.fullmatch(line) or line.startswith(("Raises ", "Returns "))
+    return bool(line.strip()) and not starts
+
+
+def _field(told: str, parameters: Sequence[str]) -> list[str]:
+    """Fields of what is told of parameters, of the answer or of errors; none of anything else."""
+    if told.startswith("Returns "):
+        return [f":returns: {told.removeprefix('Returns ')}"]
+    if found := re.fullmatch(r"Raises (?:([A-Z]\w+) )?(.*)", told):
+        return [f":raises {found[1]}: {found[2]}" if found[1] else f":raises: {found[2]}"]
+    parts = re.split(r"; (?=\w+(?:, \w+)*: )", told)
+    fields = []
+    for part in parts:
+        names, _, meaning = part.partition(": ")
+        for name in names.split(", "):
+            if name not in parameters:
+                return []
+            fields.append(f":param {name}: {meaning}")
+    return fields

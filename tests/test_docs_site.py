@@ -28,13 +28,16 @@ def test_every_page_stands_once_in_the_navigation():
     named = pages_of_the_index()
     written = {path.stem for path in DOCS.glob("*.md")} - {"index"}
     assert len(named) == len(set(named))
-    assert set(named) == written | {"generated/command-help", "generated/parameters"}
+    told = {"command-help", "parameters"} | {path.stem for path in told_by_code.notebooks()}
+    assert set(named) == written | {f"generated/{name}" for name in told}
 
 
-@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", [*sorted(DOCS.glob("*.md")), *told_by_code.notebooks()], ids=lambda page: page.name
+)
 def test_links_of_a_page_lead_to_files(page):
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text()):
-        if not target.startswith("http"):
+        if not target.startswith(("http", "generated/")):
             assert (page.parent / target).exists(), target
 
 
@@ -67,11 +70,31 @@ def test_every_parameter_is_told_with_its_values_and_its_meaning(section):
     assert not [name for name, (_, said) in told.items() if not said]
 
 
-def test_names_of_a_docstring_become_a_list():
-    lines = ["Do it.", "", "one: the first", "    and more of it", "two, three: both", "", "End."]
-    assert told_by_code.as_lists(lines) == [
-        "Do it.", "", "", "- **one**: the first", "  and more of it", "- **two, three**: both",
-        "", "End."]  # fmt: skip
+def test_what_a_docstring_says_of_parameters_stands_beside_their_types():
+    lines = [
+        "Do it.", "", "one: the first", "    and more of it", "two, three: both; four: last",
+        "Raises ValueError for none,", "and for two.", "Returns a sum.", "", "End.",
+    ]  # fmt: skip
+    assert told_by_code.as_fields(lines, ["one", "two", "three", "four"]) == [
+        "Do it.", "", "", "End.", "",
+        ":param one: the first and more of it", ":param two: both", ":param three: both",
+        ":param four: last", ":raises ValueError: for none, and for two.", ":returns: a sum.", "",
+    ]  # fmt: skip
+
+
+def test_names_of_other_things_become_a_list():
+    lines = ["A table.", "", "rows: of it", "columns: of it", "", "End."]
+    assert told_by_code.as_fields(lines, []) == [
+        "A table.", "", "", "- **rows**: of it", "- **columns**: of it", "", "End."]  # fmt: skip
+
+
+def test_a_notebook_becomes_a_page():
+    source = (
+        "# ---\n# header\n# ---\n\n# %% [markdown]\n# # Title\n#\n# Text.\n\n# %%\nx = 1\n# why\n"
+    )
+    assert told_by_code.notebook_page(source) == (
+        "# Title\n\nText.\n\n```python\nx = 1\n# why\n```\n"
+    )
 
 
 @pytest.mark.slow
