@@ -180,7 +180,9 @@ def ask(arguments, project):
 def assert_script(arguments):
     """python -m MODULE of the project, or python FILE of it."""
     if arguments[0] == "-m":
-        assert find_spec(arguments[1]) is not None, arguments
+        # A file is not imported: its package may need what is not here.
+        file = ROOT / f"{arguments[1].replace('.', '/')}.py"
+        assert file.is_file() or find_spec(arguments[1]) is not None, arguments
     else:
         assert (ROOT / arguments[0]).is_file(), arguments
 
