@@ -153,7 +153,7 @@ def test_commands_exist_and_understand_what_they_are_given(content, project, mon
     for words in found:
         while re.fullmatch(r"[A-Z_]+=\S*", words[0]):  # of the environment
             words = words[1:]
-        program, arguments = Path(words[0]).name, words[1:]
+        program, arguments = Path(words[0]).name or words[0], words[1:]
         if program == "ojala":
             ask(arguments, project)
         elif program == "make":
@@ -203,6 +203,6 @@ def test_every_block_is_of_a_kind_that_is_looked_at():
     assert {name for _, _, code in BLOCKS for name in elsewhere(code)} == set(ELSEWHERE)
     for start in NO_CODE:
         assert any(content.lstrip().startswith(start) for _, _, content in BLOCKS), start
-    used = {Path(w[0]).name for _, lang, c in BLOCKS if not lang
+    used = {Path(w[0]).name or w[0] for _, lang, c in BLOCKS if not lang
             and not c.lstrip().startswith(tuple(NO_CODE)) for w in commands(c)}  # fmt: skip
     assert set(NOT_RUN) <= used, set(NOT_RUN) - used
