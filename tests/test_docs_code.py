@@ -31,7 +31,6 @@ RUN["show"] = RUN["predict"]
 
 NOT_RUN = {
     "cd": "of a shell",
-    ".": "of a shell",
     "cp": "a file over the project's",
     "curl": "asks a running service, which tests/serving asks the same",
     "df": "of the machine",

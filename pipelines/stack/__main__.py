@@ -64,7 +64,7 @@ def _used(stack: Stack) -> str:
         "service": f"http://{LOOPBACK}:{values['SERVICE_PORT']}, once a version is registered",
         "Prometheus": f"http://{LOOPBACK}:{values['PROMETHEUS_PORT']}",
         "passwords": str(stack.secrets),
-        "to use it": f". {target}",
+        "to use it": f"source {target}",
     }
     return "\n".join(f"stack: {name:<10}  {what}" for name, what in shown.items())
 
