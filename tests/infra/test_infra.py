@@ -53,6 +53,7 @@ PLANTED = {
     "prometheus/ojala_rules.yaml": [("expr:", "exp:")],
     "prometheus/ojala_tests.yaml": [("eval_time: 2h", "eval_time: 2 hours")],
     "grafana/service.json": [('"panels"', '"panel"')],
+    "grafana/drift.json": [('"panels"', '"panel"')],
     "stack.env": [("S3_PORT=8333", "S3_PORT=many"), ("S3_PORT=8333", "S3_PORT=5000")],
 }
 
