@@ -179,8 +179,8 @@ figure
 # %% [markdown]
 # ![Bands that were not shown](../figures/notebook_hidden_bands.png)
 #
-# The continuum is known to a few hundredths from the bands on either side. The line is not: H-alpha of this galaxy fills
-# one band, which is hidden, and what is answered is the continuum under it.
+# The continuum is known to about a tenth from the bands on either side, within the errors that are stated; beside strong
+# lines, as here, it is taken for somewhat brighter than it is. A line that fills a hidden band alone cannot be known.
 #
 # ## A source from elsewhere
 #
@@ -220,8 +220,8 @@ figure
 # %% [markdown]
 # ![Sources that are not of this sky](../figures/notebook_domain.png)
 #
-# The demo's domain finds few of them: at one false alarm in a hundred some one in six is told, although as a crowd they lie
-# plainly elsewhere. The bit says that a source is strange; its absence does not say that it is not.
+# The demo's domain finds some of them: at one false alarm in a hundred some two in five are told, although as a crowd they
+# lie plainly elsewhere. The bit says that a source is strange; its absence does not say that it is not.
 #
 # With `ojala predict --domain` such sources carry the bit `OUTSIDE_TRAINING` of `QUALITY_FLAGS`
 # ([the data model](../datamodel.md)).

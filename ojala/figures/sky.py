@@ -70,7 +70,7 @@ def distributions(truth: Columns) -> Figure:
         axis.set_title(f"{survey} (at most {SHOWN:,} of a class shown)")
     _magnitudes(axes[0, 2], truth, jpas)
     _redshifts(axes[1, 0], truth, ("BGS", "LRG", "ELG"), "field galaxies", 2.0)
-    axes[1, 0].set_title("Redshifts of galaxies")
+    axes[1, 0].set_title("Redshifts of galaxies (LOWZ: below 0.03)")
     _redshifts(axes[1, 1], truth, ("QSO",), "field quasars", 5.0)
     axes[1, 1].set_title("Redshifts of quasars")
     _colour_colour(axes[1, 2], truth, desi)

@@ -25,6 +25,7 @@ Floats = NDArray[np.float64]
 
 SAMPLE_COLOURS = {
     "BGS": "tab:orange",
+    "LOWZ": "tab:brown",
     "LRG": "tab:red",
     "ELG": "tab:purple",
     "QSO": "tab:green",

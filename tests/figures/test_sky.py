@@ -3,6 +3,8 @@ import pytest
 from PIL import Image
 
 from ojala.figures.sky import draw_figures, magnitude
+from ojala.figures.sky_surveys import SAMPLE_COLOURS
+from ojala.sky.population import FIELD, SAMPLES
 from ojala.sky.survey import SkyConfig, simulate
 from ojala.sky.truth_table import read_truth
 
@@ -20,6 +22,11 @@ def test_every_figure_is_drawn_small_enough_for_the_documentation(sky, tmp_path)
     for path in paths:
         assert path.stat().st_size < 150_000
         assert len(np.unique(np.asarray(Image.open(path)))) > 5
+
+
+def test_every_sample_of_desi_has_a_colour_of_its_own():
+    assert set(SAMPLE_COLOURS) == set(SAMPLES) - set(FIELD)
+    assert len(set(SAMPLE_COLOURS.values())) == len(SAMPLE_COLOURS)
 
 
 def test_magnitudes_are_those_of_the_band_fluxes(sky):
