@@ -26,7 +26,7 @@ from ojala.tables.shards import (
     matched_schema,
     write_shards,
 )
-from pipelines import finetune, register, stage, vac
+from pipelines import domain, finetune, register, stage, vac
 from pipelines.registry import store, tracking
 
 pytestmark = pytest.mark.slow
@@ -158,6 +158,7 @@ def test_the_catalogue_has_the_columns_of_every_head(project):
     metals = {"name": "metals", "quantity": "LOGZ", "description": "gas-phase metallicity"}
     toy_head(Path("models/heads/metals"), "models/ojala", **metals)
     register.register()
+    domain.domain()
     vac.vac()
     header = fits.getheader("data/vac/ojala_vac.fits", 1)
     table = pq.read_table("data/vac/ojala_vac.parquet")
@@ -183,6 +184,7 @@ def test_a_sky_with_too_few_labels_goes_on_without_a_head(project, capsys):
     assert list(Path("models/heads/bh-mass").iterdir()) == []
     assert "no head bh-mass" in capsys.readouterr().err
     register.register()
+    domain.domain()
     vac.vac()
     assert MASS not in pq.read_schema("data/vac/ojala_vac.parquet").names
     assert tracking.client().search_registered_models("name = 'ojala-head-bh-mass'") == []

@@ -107,7 +107,7 @@ def test_all_queries_may_be_asked_at_once(client):
 def test_health_answers_at_once_while_a_large_request_runs(client, monkeypatch):
     began, done = threading.Event(), threading.Event()
 
-    def slow(*_):
+    def slow(*_, **__):
         began.set()
         assert done.wait(30)
         return {}
