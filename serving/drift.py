@@ -75,15 +75,12 @@ def watch(predictor: Predictor) -> Watch | None:
     try:
         shown = predictor.shown(table)
         embeddings = predictor.embed(shown)
-        weights = numbers(table["weight"].to_numpy(), "weight") if _has_weights(table) else None
+        has_weights = "weight" in table.column_names
+        weights = numbers(table["weight"].to_numpy(), "weight") if has_weights else None
         window = Window(measured(embeddings, _bands(shown), weights), settings.drift_window())
         return Watch(window, domain.measured(embeddings, predictor.bundle.digest))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-
-
-def _has_weights(table: Any) -> bool:
-    return "weight" in table.column_names
 
 
 def _bands(sources: Shown) -> NDArray[np.float32]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import numpy as np
-
 from ojala.catalogue import domain, who_answers
 from ojala.catalogue.answers import read_catalogue
+from ojala.catalogue.held_out import held_out
 from ojala.catalogue.light import light
 from ojala.model import bundle
 from ojala.model.predictor import Predictor
@@ -22,8 +21,6 @@ QUALITY_FLAGS by it. Of a table with a column "split" the rows "val" are taken.
 
 Example:
     ojala domain data/weights --bundle models/ojala --out models/domain.safetensors"""
-
-HELD_OUT = "val"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,9 +45,7 @@ def main(arguments: argparse.Namespace) -> None:
         raise ValueError(f"--false-alarms is {arguments.false_alarms}, expected 0 ... 1")
     check_place(arguments.out)
     opened = bundle.load(arguments.bundle)
-    table = read_catalogue(arguments.sources)
-    if "split" in table.column_names:
-        table = table.filter(np.array(table["split"].to_pylist()) == HELD_OUT)
+    table = held_out(read_catalogue(arguments.sources))
     try:
         embeddings = Predictor(opened).embed(light(table))
         found = domain.measured(embeddings, opened.digest, false_alarms=arguments.false_alarms)

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from ojala.catalogue.answers import read_catalogue
 from ojala.catalogue.drift import LEAST_SOURCES
+from ojala.catalogue.held_out import held_out
 from ojala.catalogue.light import light
 from ojala.tables import result
 from ojala.tables.files import write_table_file
@@ -24,7 +25,7 @@ a table with a column "split" the rows "val" are taken, which no network was tra
 Example:
     ojala reference data/weights --out models/reference.parquet"""
 
-HELD_OUT, WEIGHT = "val", "weight"
+WEIGHT = "weight"
 NUM_SOURCES = 4000
 
 
@@ -66,8 +67,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 def _drawn(table: pa.Table, num_sources: int) -> pa.Table:
     """Some sources of a table: the columns of the vocabulary, and weights if it has any."""
-    if "split" in table.column_names:
-        table = table.filter(np.array(table["split"].to_pylist()) == HELD_OUT)
+    table = held_out(table)
     if len(table) < LEAST_SOURCES:
         raise ValueError(f"{len(table)} sources, expected {LEAST_SOURCES} or more")
     rows = np.random.default_rng(0).permutation(len(table))[:num_sources]
