@@ -17,17 +17,13 @@ ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 WORKDIR /opt/ojala
 COPY requirements requirements
 ENV PIP_NO_CACHE_DIR=1
-# Headers and tests of packages are for who builds upon them.
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     --mount=type=secret,id=certificates,target=/etc/ssl/certs/ca-certificates.crt \
     --mount=type=bind,from=wheels,target=/wheels \
     python3 -m venv .venv \
     && requirements/torch.sh .venv/bin/python \
     && .venv/bin/python -m pip install --no-deps -c requirements/lock.txt -r requirements/serve.txt \
-    && rm -rf .venv/lib/python3*/site-packages/torch/include .venv/lib/python3*/site-packages/torch/test \
-    && find .venv/lib/python3*/site-packages/numpy .venv/lib/python3*/site-packages/scipy \
-       .venv/lib/python3*/site-packages/sympy .venv/lib/python3*/site-packages/pyarrow \
-       -type d -name tests -prune -exec rm -rf {} + \
+    && requirements/pared.sh .venv/lib/python3*/site-packages \
     && .venv/bin/python -m pip uninstall --yes pip
 
 # hadolint ignore=DL3006

@@ -13,6 +13,8 @@ STACK := .stack
 STACK_INSTALLED := $(STACK)/.installed
 RAIL := .rail
 RAIL_INSTALLED := $(RAIL)/.installed
+AUDIT := .audit
+AUDIT_INSTALLED := $(AUDIT)/.installed
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 # What only tests and checks use; the images do without.
 DEV ?= requirements/dev.txt
@@ -33,8 +35,8 @@ export MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR := false
 export BENTOML_DO_NOT_TRACK := true
 export BENTOML_HOME ?= $(CURDIR)/.ojala/bentoml
 
-.PHONY: help install requirements lint type test repro deps tune peers formats rail ui serve docs docs-links \
-	docs-figures torch-choice image test-images up down stack test-stack
+.PHONY: help install requirements lint type test audit repro deps tune peers formats rail ui serve bento docs docs-links \
+	docs-figures torch-choice image test-images test-faults fuzz up down stack test-stack
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -77,6 +79,18 @@ type: $(INSTALLED) ## mypy, strict
 
 test: lint type ## all that must hold: lint, types, tests
 	OMP_NUM_THREADS=1 python -m pytest -n $(TEST_WORKERS) --dist worksteal
+
+$(AUDIT_INSTALLED): requirements/audit/requirements.txt
+	"$(PYTHON)" -m venv $(AUDIT)
+	$(AUDIT)/bin/python -m pip --disable-pip-version-check install --quiet --no-deps -r $<
+	@touch $@
+
+# Strict: what could not be looked up is no package without faults.
+audit: $(AUDIT_INSTALLED) ## known faults of the pinned packages, and a list of them all (CycloneDX)
+	mkdir -p build
+	$(AUDIT)/bin/cyclonedx-py requirements requirements/lock.txt --output-file build/sbom.json
+	$(AUDIT)/bin/pip-audit --strict --no-deps --disable-pip \
+		--requirement requirements/torch.txt --requirement requirements/lock.txt
 
 repro: $(INSTALLED) ## the whole of OJALA, from survey files to a registered model and a catalogue
 	python -m pipelines.params params.yaml
@@ -140,12 +154,24 @@ ui: $(INSTALLED) ## the MLflow UI: runs side by side, registered versions
 serve: $(INSTALLED) ## a service of the registered model on PORT, 3000 (docs/service.md)
 	@python -m serving
 
+bento: $(INSTALLED) ## a Bento of the service with the champion inside (docs/service.md)
+	@python -m serving.bento
+
 TARGET ?= serve
 IMAGE_SETTINGS = IMAGE BASE GPU_BASE GPU_BUILD_BASE TORCH_INDEX PIP_CONF APT_CONF CERTIFICATES BUILDER BUILD_OPTIONS
 export $(IMAGE_SETTINGS)
 
 image: ## an image by docker, podman or buildah: TARGET=serve, train-cpu, train-gpu or registry
 	infra/build_image "$(TARGET)"
+
+test-faults: $(INSTALLED) ## kill trainings on real Ray clusters, and finish them (minutes each)
+	OJALA_TEST_FAULTS=1 OMP_NUM_THREADS=1 python -m pytest -p no:cacheprovider -rs tests/faults
+
+EXAMPLES ?= 200
+
+fuzz: $(INSTALLED) ## ask the service what schemathesis makes up: EXAMPLES=200 of each kind (minutes)
+	OJALA_FUZZ_EXAMPLES=$(EXAMPLES) OMP_NUM_THREADS=1 python -m pytest -p no:cacheprovider -rs \
+		tests/serving/test_schemathesis.py
 
 test-images: $(INSTALLED) ## build serve and train-cpu with buildah, and use them (docs/cluster.md)
 	OJALA_TEST_IMAGES=1 python -m pytest -p no:cacheprovider -rs tests/infra/test_images.py
@@ -172,8 +198,8 @@ deps: $(INSTALLED) ## write the lists of code in dvc.yaml from what each stage i
 docs: $(DOCS_INSTALLED) ## the site of docs/ in build/docs: any warning is an error
 	$(DOCS)/bin/python -m sphinx -W --keep-going -b html docs build/docs
 
-docs-links: $(DOCS_INSTALLED) ## whether every link of docs/ to the outside leads somewhere
-	$(DOCS)/bin/python -m sphinx -W --keep-going -b linkcheck docs build/links
+docs-links: $(INSTALLED) ## whether every link of README and docs/ leads somewhere
+	python docs/links.py
 
 docs-figures: $(INSTALLED) ## the figures of docs/, from the simulated sky
 	ojala sky-figures data/simulated --out docs/figures

@@ -1,12 +1,13 @@
-"""The catalogue job on many sources: rate, memory over time, three kills, the same rows.
+"""Catalogues of many sources: rate, memory over time, three kills, the same rows.
 
     python -m benchmarks.catalogue_job --place /tmp/job --sources 1000000
 
 Sources are those of a J-PAS table again and again, each time with noise of its own errors and keys
 of its own. `ojala vac` runs undisturbed, then with kill -9 at three random moments and once more to
-the end. Printed are sources per core-second of the job (all of its processes) and of the Predictor
-alone before and after it, the most memory, and whether both catalogues are the same row for row;
---figure draws the memory of both.
+the end; then `ojala predict` answers about the same file. Each is a process as a user begins it.
+Printed are sources per core-second of all of its processes, from the first import to the last byte,
+as a share of what the Predictor alone does between them; the most memory; and whether the job that
+was killed wrote what the undisturbed one did, row for row. --figure draws the memory.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import random
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,17 +39,23 @@ COMMAND = (
 """``ojala vac`` of this checkout, whatever is installed."""
 
 NUM_KILLS = 3
-KINDS = ("actors", "driver", "Ray")
+KINDS = ("worker", "command", "Ray")
+COLOURS = {"worker": "#0072b2", "command": "#d55e00", "Ray": "#009e73", "all": "0.2"}
 
 
 @dataclass
 class Watched:
-    """What was seen of a job's processes: resident bytes of each kind over time, core-seconds."""
+    """What was seen of a command's processes: resident bytes of each kind, core-seconds.
+
+    begin: core-seconds that were spent when a worker was first there, or none where there is none
+    """
 
     exit_code: int = 0
     seconds: list[float] = field(default_factory=list)
     resident: list[list[float]] = field(default_factory=list)
     core_seconds: dict[int, float] = field(default_factory=dict)
+    kinds: dict[int, str] = field(default_factory=dict)
+    begin: float = 0.0
 
     def look(self, top: psutil.Process, seconds: float) -> None:
         """Take down what is there now."""
@@ -55,22 +63,31 @@ class Watched:
         for process in [top, *top.children(recursive=True)]:
             try:
                 name = " ".join(process.cmdline()[:1])
-                kind = "actors" if "MapWorker" in name else "Ray"
-                held["driver" if process == top else kind] += process.memory_info().rss
+                kind = "worker" if "MapWorker" in name else "Ray"
+                kind = self.kinds[process.pid] = "command" if process == top else kind
+                held[kind] += process.memory_info().rss
                 self.core_seconds[process.pid] = sum(process.cpu_times()[:2])
             except psutil.Error:
                 continue
         self.seconds.append(seconds)
         self.resident.append(list(held.values()))
+        if not self.working():
+            self.begin = self.spent() if held["worker"] else 0.0
+
+    def spent(self, kind: str | None = None) -> float:
+        """Core-seconds of one kind of process, or of all."""
+        kinds = self.kinds
+        return sum(s for pid, s in self.core_seconds.items() if kind in (None, kinds[pid]))
 
     def working(self) -> float:
-        """Seconds since an actor was first seen."""
+        """Seconds since a worker was first seen."""
         since = [s for s, held in zip(self.seconds, self.resident, strict=True) if held[0]]
         return since[-1] - since[0] if since else 0.0
 
     def most(self) -> dict[str, float]:
-        """The most memory of each kind of process, MB."""
-        return dict(zip(KINDS, np.max(self.resident, axis=0) / 1e6, strict=True))
+        """The most memory of each kind of process and of all together, MB."""
+        most = dict(zip(KINDS, np.max(self.resident, axis=0) / 1e6, strict=True))
+        return most | {"together": float(np.sum(self.resident, axis=1).max() / 1e6)}
 
 
 def write_sources(jpas: Path, path: Path, num: int, rows: int = 20_000) -> None:
@@ -90,21 +107,30 @@ def write_sources(jpas: Path, path: Path, num: int, rows: int = 20_000) -> None:
             writer.write_table(block.cast(table.schema))
 
 
-def job(options, path, out, *, kill_after=None) -> Watched:
-    """Run the job, or kill it after its actors have been there for so many seconds."""
-    given = ["vac", path, "--bundle", options.bundle, "--out", out, "--rows", options.rows]
-    given += ["--workers", options.workers, "--merged", f"{out}.parquet"]
+def run(given, *, kill_after=None, with_workers=False) -> Watched:
+    """Run ``ojala``, or kill it after its workers have been there for so many seconds.
+
+    with_workers: kill -9 all of its processes, as where a machine stops; else the driver alone
+    """
     begun, watched = time.monotonic(), Watched()
     process = subprocess.Popen([sys.executable, "-c", COMMAND, *map(str, given)])
     top = psutil.Process(process.pid)
     while process.poll() is None:
         watched.look(top, time.monotonic() - begun)
         if kill_after is not None and watched.working() > kill_after:
-            process.kill()
+            for one in [*(top.children(recursive=True) if with_workers else ()), top]:
+                with suppress(psutil.NoSuchProcess):
+                    one.kill()
             break
         time.sleep(0.5)
     watched.exit_code = process.wait()
     return watched
+
+
+def job(options, path, out):
+    """The arguments of a catalogue job."""
+    given = ["vac", path, "--bundle", options.bundle, "--out", out, "--rows", options.rows]
+    return [*given, "--workers", options.workers, "--merged", f"{out}.parquet"]
 
 
 def killed(options, path, out, seconds) -> list[Watched]:
@@ -113,13 +139,13 @@ def killed(options, path, out, seconds) -> list[Watched]:
     seconds: that the work takes undisturbed
     """
     moments, runs = random.Random(options.seed), []
-    for _ in range(NUM_KILLS):
-        after = moments.uniform(0.1, 0.3) * seconds
-        runs.append(job(options, path, out, kill_after=after))
+    for number in range(NUM_KILLS):
+        after, with_workers = moments.uniform(0.1, 0.3) * seconds, number % 2 == 1
+        runs.append(run(job(options, path, out), kill_after=after, with_workers=with_workers))
         done = len(list(out.glob("part-*.parquet")))
         print(f"killed after {after:.0f} s of work: {done} shards are finished", flush=True)
         assert runs[-1].exit_code == -9, "the job ended before it was killed"
-    runs.append(job(options, path, out))
+    runs.append(run(job(options, path, out)))
     assert runs[-1].exit_code == 0, "the job that was killed does not go on"
     return runs
 
@@ -143,6 +169,25 @@ def predictor_rate(options, path) -> float:
     return len(table) / (time.process_time() - begun)
 
 
+def told(name, watched, options, path, before) -> float:
+    """Print what a command did beside the Predictor alone, whose rate after it is returned.
+
+    before: that rate before the command
+    """
+    assert watched.exit_code == 0, f"{name} failed"
+    after, spent = predictor_rate(options, path), watched.spent()
+    rate, alone = options.sources / spent, (before + after) / 2
+    print(f"{name}: {options.sources} sources in {watched.seconds[-1]:.0f} s", end="")
+    parts = ((kind, watched.spent(kind)) for kind in KINDS)
+    print(f", {spent:.0f} core-seconds", end="")
+    print(" (" + ", ".join(f"{kind} {part:.0f}" for kind, part in parts if part) + ")", end="")
+    print(f", {watched.begin:.0f} before a worker was there" if watched.begin else "")
+    print(f"  {rate:.0f} a core-second, {rate / alone:.0%} of {before:.0f} and {after:.0f}", end="")
+    most = (f"{kind} {held:.0f}" for kind, held in watched.most().items() if held)
+    print("; MB at most: " + ", ".join(most), flush=True)
+    return after
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--bundle", type=Path, default=Path("models/ojala"))
@@ -158,48 +203,57 @@ def main() -> None:
     options.place.mkdir(parents=True, exist_ok=True)
     path = options.place / "sources.parquet"
     write_sources(options.jpas, path, options.sources)
-    before = predictor_rate(options, path)
-    calm = job(options, path, options.place / "calm")
-    assert calm.exit_code == 0, "the undisturbed job failed"
-    alone = (before + predictor_rate(options, path)) / 2
-    spent = sum(calm.core_seconds.values())
-    print(f"{options.sources} sources in {calm.seconds[-1]:.0f} s and {spent:.0f} core-seconds")
-    print(
-        f"{options.sources / spent:.0f} sources per core-second, "
-        f"{options.sources / spent / alone:.0%} of the Predictor's own {alone:.0f}"
-    )
-    print("MB at most: " + ", ".join(f"{kind} {mb:.0f}" for kind, mb in calm.most().items()))
+    alone = predictor_rate(options, path)
+    calm = run(job(options, path, options.place / "calm"))
+    alone = told("ojala vac", calm, options, path, alone)
+    whole = ["--bundle", options.bundle, "--out", options.place / "predicted.parquet"]
+    predicted = run(["predict", path, *whole])
+    told("ojala predict", predicted, options, path, alone)
     runs = killed(options, path, options.place / "killed", calm.working())
     same = same_rows(options.place / "calm.parquet", options.place / "killed.parquet")
     print(f"row for row the same after {NUM_KILLS} kills: {same}")
     if options.figure:
-        draw(calm, runs, options)
+        draw({"ojala vac": [calm], "killed": runs, "ojala predict": [predicted]}, options)
 
 
-def draw(calm, runs, options) -> None:
-    """Resident memory of both jobs over time, the second with its kills."""
+def draw(commands, options) -> None:
+    """Resident memory of each command over time, with the moments of its kills."""
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, both = pyplot.subplots(
-        2, sharey=True, sharex=True, figsize=(6, 5), layout="constrained"
+    figure, panels = pyplot.subplots(3, sharey=True, figsize=(6.5, 7), layout="constrained")
+    workers = "one worker" if options.workers == 1 else f"{options.workers} workers"
+    titles = {
+        "ojala vac": f"ojala vac, {options.sources:,} sources, {workers}",
+        "killed": f"the same, killed with -9 {NUM_KILLS} times and started again",
+        "ojala predict": "ojala predict, the same file",
+    }
+    for axes, (name, runs) in zip(panels, commands.items(), strict=True):
+        for kind, (minutes, held) in lines(runs).items():
+            label = kind if name == "killed" else None
+            if np.any(held):
+                axes.plot(minutes, held, label=label, color=COLOURS[kind], linewidth=1)
+        for number, end in enumerate(np.cumsum([run.seconds[-1] for run in runs[:-1]])):
+            label = None if number else "kill -9"
+            axes.axvline(end / 60, color="0.3", linestyle=":", label=label)
+        axes.set_title(titles[name], fontsize="medium")
+        axes.set(ylabel="resident (GB)", ylim=(0, None), xlim=(0, minutes[-1]))
+    figure.legend(loc="outside upper center", ncols=5, fontsize="small")
+    panels[-1].set_xlabel("minutes")
+    figure.savefig(options.figure, dpi=110)
+
+
+def lines(runs) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Minutes and GB of each kind of process and of all, of runs one after the other."""
+    starts = np.cumsum([0, *(run.seconds[-1] for run in runs)])[:-1]
+    minutes = np.concatenate(
+        [start + np.array(run.seconds) for start, run in zip(starts, runs, strict=True)]
     )
-    for axes, parts in zip(both, ([calm], runs), strict=True):
-        start = 0.0
-        for number, run in enumerate(parts):
-            axes.set_prop_cycle(None)
-            for kind, held in zip(KINDS, np.transpose(run.resident) / 1e6, strict=True):
-                label = kind if not number else None
-                axes.plot(start + np.array(run.seconds), held, label=label)
-            start += run.seconds[-1]
-            if run.exit_code:
-                axes.axvline(start, color="0.3", linestyle=":", label=None if number else "kill -9")
-        axes.set(ylabel="resident memory (MB)", ylim=(0, None))
-        axes.legend(fontsize="small", ncols=4)
-    both[0].set_title(f"{options.sources:,} sources, {options.workers} worker, undisturbed")
-    both[1].set_title(f"killed {NUM_KILLS} times")
-    both[1].set_xlabel("seconds")
-    figure.savefig(options.figure, dpi=120)
+    held = np.concatenate([run.resident for run in runs]) / 1e9
+    return {
+        kind: (minutes / 60, column)
+        for kind, column in zip(COLOURS, [*held.T, held.sum(axis=1)], strict=True)
+    }
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import numpy as np
 
 from ojala.model import bundle
 from ojala.model.predictor import Predictor
+from ojala.model.redshift_columns import SECOND
 from ojala.tables.shards import columns_of, read_table
 from ojala.training_set.mocks import MocksConfig
 from ojala.training_set.mocks_table import write
@@ -48,7 +49,9 @@ def main() -> None:
         z_phot = f"{answer['Z_GAL'][row]:.4f} +- {answer['Z_GAL_ERR'][row]:.4f}"
         source = f"{columns['targetid'][row]:<20d} {columns['MAG_i'][row]:6.2f}"
         print(f"{source}  {redrock:20s} {found}  {z_phot}")
-    numbers = [values for values in answer.values() if values.dtype.kind == "f"]
+    numbers = [  # a p(z) of one mode has no second
+        values for name, values in answer.items() if values.dtype.kind == "f" and SECOND not in name
+    ]
     print("all answers finite:", all(np.all(np.isfinite(values)) for values in numbers))
 
 

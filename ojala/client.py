@@ -24,6 +24,7 @@ import numpy as np
 from astropy.table import MaskedColumn, Table
 from astropy.units import Quantity
 
+from ojala.vocabulary.bands import reference_band
 from ojala.vocabulary.quantities import observations
 
 Answer: TypeAlias = Mapping[str, Any]
@@ -134,6 +135,10 @@ class Client:
         """The card of the model that answers."""
         return self._post("/model", {})
 
+    def health(self) -> dict[str, Any]:
+        """The model that answers, the state of every head, and of a candidate in the shadow."""
+        return self._post("/health", {})
+
     def _post(self, path: str, body: Any) -> dict[str, Any]:
         for number in range(1, self._asked.tries + 1):
             try:
@@ -186,6 +191,10 @@ class AsyncClient:
     async def model(self) -> dict[str, Any]:
         """The card of the model that answers."""
         return await self._post("/model", {})
+
+    async def health(self) -> dict[str, Any]:
+        """The model that answers, the state of every head, and of a candidate in the shadow."""
+        return await self._post("/health", {})
 
     async def _each(self, bodies: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
         """Answers of all chunks; when one is refused the others are given up."""
@@ -242,19 +251,25 @@ def _pause(number: int, answer: httpx.Response | None = None) -> float:
 def _rows(sources: Table | Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[str]]:
     """Sources as the service takes them, a mapping each without what was not observed.
 
+    An error that is missing is told: in a table it says that its value is not observed.
     Returns them, and the columns that are none of the service's.
     """
     names = sources.colnames if isinstance(sources, Table) else list(sources)
     known = {name for token in observations() for name in (token, f"{token}_ERR")}
     kept = [name for name in names if name in known - {"MORPHTYPE_ERR"}]
-    if "MAG_i" not in kept:
-        raise ValueError("the sources have no column MAG_i")
+    reference = reference_band().token
+    if reference not in kept:
+        raise ValueError(f"the sources have no column {reference}")
     columns = {name: _values(sources[name], name) for name in kept}
     if len({len(values) for values in columns.values()}) > 1:
         raise ValueError("columns of the sources differ in length")
     rows = (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
     observed = [
-        {name: value for name, value in row.items() if value is not None or name == "MAG_i"}
+        {
+            name: value
+            for name, value in row.items()
+            if value is not None or name == reference or name.endswith("_ERR")
+        }
         for row in rows
     ]
     return observed, [name for name in names if name not in kept]

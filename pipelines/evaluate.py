@@ -11,11 +11,13 @@ import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
 
+from ojala.catalogue import recalibration, zero_points
 from ojala.evaluation import contexts
-from ojala.evaluation.config import FILES, REAL, SYNTH, EvaluateConfig
+from ojala.evaluation.config import CALIBRATED, FILES, REAL, SCORED, SYNTH, EvaluateConfig
 from ojala.evaluation.curves import drawn_curves
 from ojala.evaluation.gap import gaps
 from ojala.evaluation.scores import headline, scores
+from ojala.evaluation.set_scores import set_scores
 from ojala.figures import surveys
 from ojala.figures.album import Evaluated, Surroundings, album
 from ojala.figures.style import save
@@ -26,7 +28,7 @@ from ojala.model.predictor import Predictor
 from ojala.report.report import report
 from ojala.tables.shards import Columns, columns_of, read_table, shard_paths
 from ojala.tables.writing import written_whole
-from ojala.vocabulary.bands import narrow_bands
+from ojala.vocabulary.bands import narrow_bands, reference_band
 from pipelines import params, paths, stage
 from pipelines.registry import tracking
 
@@ -41,9 +43,9 @@ def evaluate() -> None:
     opened = bundle.load(paths.BUNDLE)
     predictor = Predictor(opened)
     found = _evaluated(predictor, config)
-    metrics = {file: found.scores[name] for name, file in FILES.items()} | {"gap": found.gaps}
+    metrics = {file: found.scores[name] for name, file in SCORED.items()} | {"gap": found.gaps}
     stage.report("metrics", _rounded(metrics))
-    stage.report("summary", _rounded({FILES[n]: headline(s) for n, s in found.scores.items()}))
+    stage.report("summary", _rounded({SCORED[n]: headline(s) for n, s in found.scores.items()}))
     for name, rows in drawn_curves(found.scores[REAL], len(narrow_bands())).items():
         _write_curve(paths.CURVES / f"{name}.json", _rounded(rows))
     plates = album(found, _surroundings(predictor, config))
@@ -62,13 +64,21 @@ def _evaluated(predictor: Predictor, config: EvaluateConfig) -> Evaluated:
         name: columns_of(read_table(paths.CROSSMATCH / f"{file}.parquet"))
         for name, file in FILES.items()
     }
+    truth[CALIBRATED] = zero_points.read(paths.ZERO_POINTS).calibrated(truth[REAL])
     given = {name: _answers(predictor, columns, config, name) for name, columns in truth.items()}
     redshifts = {name: predictor.redshifts(columns) for name, columns in truth.items()}
     for name, columns in truth.items():
         given[name]["all"] |= score_columns(redshifts[name], columns["z"])
     real, synth = ((given[name]["all"], truth[name]) for name in (REAL, SYNTH))
+    honest = recalibration.read(paths.RECALIBRATION)
+    honest.check(predictor.bundle.digest)
+    scored = {name: scores(given[name], truth[name], config) for name in SCORED}
+    for name, columns in truth.items():
+        before = given[name]["all"]
+        after = honest.of(before, columns[reference_band().token])
+        scored[name]["recalibration"] = set_scores(before, after, columns, config)
     return Evaluated(
-        scores={name: scores(given[name], truth[name], config) for name in FILES},
+        scores=scored,
         gaps=gaps(real, synth, config),
         predictions=given,
         truth=truth,
@@ -101,9 +111,10 @@ def _surroundings(predictor: Predictor, config: EvaluateConfig) -> Surroundings:
     rows = surveys.examples(mocks, config.seed)
     examples = {name: values[rows] for name, values in mocks.items()}
     nearest = np.full(len(rows), -1, dtype=np.int64)
-    if len(rows) and len(jpas["MAG_i"]):
+    reference = reference_band().token
+    if len(rows) and len(jpas[reference]):
         nearest = surveys.nearest(
-            predictor.embed(examples), examples["MAG_i"], predictor.embed(jpas), jpas["MAG_i"]
+            predictor.embed(examples), examples[reference], predictor.embed(jpas), jpas[reference]
         )
     return Surroundings(mocks=mocks, jpas=jpas, examples=examples, others=jpas, nearest=nearest)
 

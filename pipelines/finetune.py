@@ -21,9 +21,11 @@ from ojala.model import bundle
 from ojala.model.predictor import Predictor
 from ojala.tables.shards import Columns, columns_of, read_table
 from pipelines import params, paths, stage
+from pipelines.cluster import storage
 from pipelines.registry import digests, tracking
 
 FIGURE = paths.FIGURES / "head.png"
+REPORT = paths.REPORTS / "finetune.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,24 +77,43 @@ def finetune() -> None:
     """Write models/heads/NAME, reports/finetune.json and what the head answers as a figure.
 
     Where the sky holds too few labels there is no head: the directory stays empty, the report
-    says why, and the stages behind go on without it.
+    says why, and the stages behind go on without it. One that was cut off begins anew, in the run
+    that it began with.
     """
     config = params.section("finetune", HeadStageConfig)
     data = digests.data_digests([str(paths.WEIGHTS), str(paths.BUNDLE)])
-    with tracking.run(f"finetune {config.name}", {"finetune": asdict(config)}, data) as run_id:
+    inputs = {"base": bundle.digest(paths.BUNDLE), "finetune": asdict(config)}
+    name = f"finetune-{digests.inputs_digest(data, inputs, 'finetune')[:16]}"
+    place = params.read()["cluster"]["storage"]
+    mark = storage.begin(place, name, digests.recorded(REPORT))
+    _in_run(config, data, mark)
+    storage.finish(place, name, digests.of_file(REPORT))
+
+
+def _in_run(config: HeadStageConfig, data: dict[str, str], mark: str) -> None:
+    """The head, its scores and its figure, as the run that is known by a mark."""
+    run = tracking.run(
+        f"finetune {config.name}",
+        {"finetune": asdict(config)},
+        data,
+        known_by=("training", mark),
+    )
+    with run as run_id:
         provenance = {"run_id": run_id, "git_commit": digests.git_commit(), "data": data}
         try:
             done = train_head(config.recipe(), config.training, provenance)
         except NoLabelsError as error:
             _without_head(config, error)
             return
+        logged = tracking.latest(run_id, "step")
         for check in done.curve:
-            tracking.log_metrics(run_id, check, int(check["step"]))
+            if check["step"] > logged:  # what comes again after a cut is logged once
+                tracking.log_metrics(run_id, check, int(check["step"]))
         made = {"head": config.name, "sources": done.counts, "validation": done.scores}
         report = made | _judged(config)
         stage.report("finetune", report)
         tracking.log_metrics(run_id, report, step=0)
-        for path, folder in ((paths.REPORTS / "finetune.json", "reports"), (FIGURE, "figures")):
+        for path, folder in ((REPORT, "reports"), (FIGURE, "figures")):
             tracking.log_files(run_id, path, folder)
 
 

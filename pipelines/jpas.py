@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from ojala.tables.rejects import Rejects
 from ojala.training_set.jpas_table import table, write
+from ojala.vocabulary.bands import narrow_bands
 from pipelines import params, paths, stage
 
 
@@ -11,14 +12,15 @@ from pipelines import params, paths, stage
 class JpasConfig:
     """Which J-PAS sources are kept.
 
-    min_bands: narrow bands that a source needs, of 54 (Section 2.2)
+    min_bands: narrow bands that a source needs, of J-PAS's 54 (Section 2.2)
     """
 
     min_bands: int
 
     def __post_init__(self) -> None:
-        if not 1 <= self.min_bands <= 54:
-            raise ValueError(f"jpas.min_bands is {self.min_bands}, expected 1 ... 54")
+        most = len(narrow_bands())
+        if not 1 <= self.min_bands <= most:
+            raise ValueError(f"jpas.min_bands is {self.min_bands}, expected 1 ... {most}")
 
 
 def jpas() -> None:

@@ -12,7 +12,7 @@ from ojala.tables.shards import PERTURBED, Columns
 from ojala.training.config import TrainConfig
 from ojala.training_set.noise import DonorConfig, Floats, noisy_table
 from pipelines import params, paths, stage
-from pipelines.cluster import learning, training
+from pipelines.cluster import learning, storage, training
 from pipelines.registry import digests
 
 
@@ -59,6 +59,7 @@ def _embedding(config: TrainConfig) -> Predictor:
         for _ in learning.shown(reports, config.num_epochs):
             pass
         model, scaling = learning.learnt(last, config)
+    storage.finish(machines.storage, name)
     return Predictor(Bundle(model=model, scaling=scaling))
 
 

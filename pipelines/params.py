@@ -55,12 +55,15 @@ class DataConfig:
     desi: directory of DESI coadds, redrock files and vac/, or of the released HDF5 mocks
     jpas: directory or file of J-PAS dual-mode tables, or the released CSV
     legacy: directory or file of Legacy Surveys photometry
+    vocabulary: directory of the survey's tables, bands.ecsv, quantities.ecsv and jpas_depth.ecsv
+        (docs/another-survey.md)
     """
 
     source: Literal["simulated", "desi", "release"]
     desi: str
     jpas: str
     legacy: str
+    vocabulary: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,17 +13,21 @@ from typing import Any
 from ojala.tables import project
 from ojala.tables.faults import sentence, traceback_is_wanted, while_heard
 from ojala.tables.writing import written_whole
-from pipelines import paths
+from pipelines import params, paths, survey
 
 
 def run(stage: Callable[[], None]) -> None:
     """Run a stage as a command: an error is one sentence and exit code 1.
 
-    It works from the directory of the project, wherever it was begun. With OJALA_TRACEBACK=1 in
+    It works from the directory of the project, wherever it was begun, with the bands of the survey
+    that params.yaml names. With OJALA_TRACEBACK=1 in
     the environment the error is raised as it came.
     """
     try:
-        with while_heard(), project.standing_in(_project()):
+        place = _project()
+        if (place / params.PARAMS).is_file():
+            survey.begin(params.read(place / params.PARAMS), place)
+        with while_heard(), project.standing_in(place):
             stage()
     except Exception as error:
         if traceback_is_wanted():

@@ -35,6 +35,7 @@ CARRIERS = frozenset(
         "pipelines/registry/registration.py",
         "pipelines/registry/versions.py",
         "pipelines/stage.py",
+        "pipelines/survey.py",
         "pipelines/registry/store.py",
         "pipelines/stage_code.py",
         "pipelines/registry/tracking.py",
@@ -63,9 +64,25 @@ def behind(stage: str) -> tuple[str, ...]:
     return tuple(sorted(str(path.relative_to(CODE)) for path in code | tables))
 
 
+SURVEY_TABLES = frozenset(
+    f"ojala/vocabulary/data/{name}" for name in ("bands.ecsv", "quantities.ecsv", "jpas_depth.ecsv")
+)
+"""Packaged tables in whose place another survey has its own."""
+
+
+def survey_tables(stage: str) -> list[str]:
+    """The survey's tables behind a stage, where params.yaml says that they are."""
+    return [
+        f"${{data.vocabulary}}/{Path(name).name}" for name in behind(stage) if name in SURVEY_TABLES
+    ]
+
+
 def dependencies(stage: str) -> list[str]:
-    """``behind``, with a package by its name where all of its modules are there."""
-    files = set(behind(stage))
+    """``behind``, with a package by its name where all of its modules are there.
+
+    Without the survey's tables.
+    """
+    files = set(behind(stage)) - SURVEY_TABLES
     for room in ROOMS:
         for package in sorted({path.parent for path in (CODE / room).rglob("*.py")}):
             modules = {str(path.relative_to(CODE)) for path in package.rglob("*.py")}
@@ -98,7 +115,8 @@ def written(text: str) -> tuple[YAML, Any]:
     content = yaml.load(text)
     for name, stage in content["stages"].items():
         data = [dep for dep in stage["deps"] if dep.partition("/")[0] not in ROOMS]
-        stage["deps"][:] = [*data, *dependencies(name)]
+        data = [dep for dep in data if not dep.startswith("${data.vocabulary}/")]
+        stage["deps"][:] = [*data, *survey_tables(name), *dependencies(name)]
     return yaml, content
 
 

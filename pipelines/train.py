@@ -12,15 +12,16 @@ from ojala import __version__
 from ojala.model import bundle
 from ojala.tables.writing import written_whole
 from ojala.training.config import TrainConfig
-from pipelines import params, paths, stage
-from pipelines.cluster import learning, training
+from pipelines import params, paths, stage, watched
+from pipelines.cluster import learning, storage, training
 from pipelines.registry import digests, tracking
 
 
 def train() -> None:
     """Write models/ojala, and models/run.json: the run and the digest of what it made.
 
-    A training that was cut off goes on from its last checkpoint, in the run that it began with.
+    A training that was cut off, be it between its end and DVC's record of it, goes on from its
+    last checkpoint in the run that it began with.
     """
     source = Path(params.section("settings", params.SettingsConfig).train)
     config = params.section("train", TrainConfig, source)
@@ -29,28 +30,34 @@ def train() -> None:
     training.check_head()  # before there is a run
     data = digests.data_digests([str(paths.WEIGHTS), str(paths.JPAS)])
     name = f"train-{digests.inputs_digest(data, asdict(config))[:16]}"
-    goes_on = training.is_cut_off(machines, name)
-    known = tracking.latest_tagged("training", name) if goes_on else None
+    mark = storage.begin(machines.storage, name, digests.recorded(paths.RUN))
     with (
-        tracking.run("train", parameters, data, run_id=known) as run_id,
+        tracking.run("train", parameters, data, known_by=("training", mark)) as run_id,
         tempfile.TemporaryDirectory() as kept,
     ):
-        tracking.client().set_tag(run_id, "training", name)
         reports = training.train(
             learning.learn, _settings(config), machines, name=name, last_checkpoint=Path(kept)
         )
         last: dict[str, Any] = {}
-        for report in learning.shown(reports, config.num_epochs):
+        logged = tracking.latest(run_id, "epoch")
+        seen = watched.training(reports, config.num_epochs)
+        for report in learning.shown(seen, config.num_epochs):
             last = dict(report)
-            tracking.log_metrics(run_id, last, last["epoch"])
+            if last["epoch"] > logged:  # what comes again after a cut is logged once
+                tracking.log_metrics(run_id, last, last["epoch"])
+                logged = last["epoch"]
         model, scaling = learning.learnt(Path(kept), config)
-        provenance = _provenance(run_id, data, parameters) | {"precision": _precision(last)}
+        provenance = _provenance(run_id, data, parameters) | {
+            "precision": _precision(last),
+            bundle.LABEL_CONTEXT: config.masking.label_context,
+        }
         digest = bundle.save(paths.BUNDLE, model, scaling, provenance)
         tracking.log_files(run_id, paths.BUNDLE, "bundle")
         tracking.log_figures(run_id, paths.FIGURES)
     with written_whole(paths.RUN) as partial:
         partial.write_text(digests.run_note(run_id, digest))
     stage.report("train", last)
+    storage.finish(machines.storage, name, digests.of_file(paths.RUN))
 
 
 def _settings(config: TrainConfig) -> dict[str, Any]:

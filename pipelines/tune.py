@@ -21,7 +21,7 @@ from ojala.figures.tune import Tried, parallel, pareto
 from ojala.tables.writing import written_whole
 from ojala.training.config import TrainConfig
 from pipelines import params, paths, stage
-from pipelines.cluster import learning, space, tuning
+from pipelines.cluster import learning, space, storage, tuning
 from pipelines.cluster.judge import Judge
 from pipelines.cluster.space import Point, TuneConfig
 from pipelines.cluster.training import ClusterConfig, check_head
@@ -50,15 +50,15 @@ def tune() -> None:
     data = digests.data_digests([str(paths.WEIGHTS), str(paths.JPAS), str(paths.CROSSMATCH)])
     inputs = {"train": asdict(base), "tune": asdict(config)}
     name = f"tune-{digests.inputs_digest(data, inputs, 'tune')[:16]}"
-    goes_on = tuning.is_cut_off(machines, name)
-    with tune_run(name, params.read(), data, goes_on=goes_on) as runs:
+    mark = storage.begin(machines.storage, name)
+    with tune_run(mark, params.read(), data) as runs:
         trials = _searched(config, base, machines, name, runs)
         ended = sorted(trials.values(), key=runs.number)
         _write_trials(ended, list(ranges), runs)
         try:
             best = chosen(ended)
         except ValueError:  # the same command is to try anew
-            tuning.forget(machines, name)
+            storage.forget(machines.storage, name)
             raise
         _write_best(best, base, config, runs)
         tried = [_tried(trial, runs, config) for trial in ended if trial.report]
@@ -69,7 +69,7 @@ def tune() -> None:
         runs.tag_best(best, best.report[OBJECTIVE])
         tracking.log_files(runs.parent, paths.TUNE, "tune")
         tracking.log_figures(runs.parent, paths.TUNE)
-    tuning.forget(machines, name)
+    storage.forget(machines.storage, name)
 
 
 def chosen(trials: Sequence[Trial]) -> Trial:

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from ojala.catalogue import job, pieces
 from ojala.catalogue.answerer import Recipe, VacRows
-from ojala.catalogue.answers import Asked
+from ojala.catalogue.answers import Asked, judged_by
 from ojala.catalogue.ids import check_unique
 from ojala.catalogue.vac import write_vac_tables
 from ojala.heads import head
@@ -44,11 +44,12 @@ def vac() -> None:
         bundle=paths.BUNDLE.resolve(),
         heads=paths.HEADS.resolve(),
         domain=paths.DOMAIN.resolve(),
+        recalibration=paths.RECALIBRATION.resolve(),
         as_vac=True,
     )
     asked = recipe.asked()
     made_by = recipe.made_by(asked)
-    plan = pieces.planned(paths.JPAS, SHARDS)
+    plan = pieces.planned(paths.CALIBRATED, SHARDS)
     work = job.job_of(plan, SHARDS.resolve() / job.digest(made_by)[:16], made_by)
     check_unique(work.pieces)
     catalogue.make_shards(work, recipe, params.section("cluster", ClusterConfig))
@@ -106,7 +107,6 @@ def _keys(rejects: pa.Table) -> pa.Table:
 def _provenance(asked: Asked) -> dict[str, str]:
     registered = json.loads(paths.REGISTERED.read_text())
     opened, heads = asked.predictor.bundle, asked.heads
-    assert asked.domain is not None
     made = opened.provenance
     return {
         "ojala_version": made["ojala_version"],
@@ -121,7 +121,7 @@ def _provenance(asked: Asked) -> dict[str, str]:
         "mocks_digest": made["data"].get("data/weights", ""),
         "jpas_digest": made["data"].get("data/jpas", ""),
         "data_source": made["data_source"],
-        "domain": asked.domain.said(),
+        **judged_by(asked),
         "cosmology": f"flat LCDM, H0 = {COSMOLOGY.H0.value:g}, Om = {COSMOLOGY.Om0:g}",
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }

@@ -11,6 +11,7 @@ import ipaddress
 import os
 import socket
 import sys
+from pathlib import Path
 
 from serving import access, cone_search, settings
 from serving.answering import rehearsed
@@ -25,7 +26,7 @@ def main() -> None:
         _check_free(host, port)
         access.keys_required(host)
         cone_search.served()
-        settings.workers(), settings.follow_seconds()
+        settings.workers(), settings.follow_seconds(), settings.wait_seconds()
         found = rehearsed(standing())
     except Exception as error:  # whatever it is, each worker would die of it
         sys.exit(f"serve: {str(error).strip().splitlines()[0]}")
@@ -33,6 +34,7 @@ def main() -> None:
     heads = ", ".join(f"{head.name} {head.version} ({head.state})" for head in found.heads)
     print(f"serve: {model.name}, version {model.version}, digest {model.digest}", flush=True)
     print(f"serve: heads: {heads or 'none'}", flush=True)
+    os.environ["BENTOML_HOME"] = str(_home(port))
     server = [sys.executable, "-m", "bentoml", "serve", "serving.service:OjalaService"]
     os.execv(sys.executable, [*server, "--port", str(port)])
 
@@ -41,6 +43,13 @@ def _port(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:
         raise ValueError(f"PORT is {text!r}, expected a number from 1 to 65535")
     return int(text)
+
+
+def _home(port: int) -> Path:
+    """BentoML's directory for this server, which takes away the metrics of any other in it."""
+    place = Path(os.environ.get("BENTOML_HOME") or Path.home() / "bentoml") / f"port-{port}"
+    place.mkdir(parents=True, exist_ok=True)
+    return place
 
 
 def _check_free(host: str, port: int) -> None:

@@ -34,8 +34,11 @@ from starlette.types import Scope
 from serving import agreement, page
 
 OPEN = "open"
-FREE_PATHS = (*page.FILES, "/livez", "/readyz", "/healthz", "/docs.json")
-"""What needs no key: a page without data, and what says whether the process lives."""
+SIGNED = "/registry_changed"
+"""The path of what MLflow signs with a secret of its own (``serving.webhook``)."""
+
+FREE_PATHS = (*page.FILES, "/livez", "/readyz", "/healthz", "/docs.json", SIGNED)
+"""What needs no key: a page without data, what says whether the process lives, what is signed."""
 
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}")
 

@@ -6,7 +6,10 @@ A directory that they share holds it, in files that are replaced whole:
     wish.json          the edition that is to be next, under a number
     outcome.json       what became of the last wish, and whether the registry could be asked
     worker-ID.json     what a process says to the wish: "ready", or why not
+    shadow.json        the candidate that is asked beside what answers
+    worker-ID.shadow.json  how that one compares in a process
     worker-ID.lock     locked for as long as that process lives
+    hurry.json         changes when the registry is to be asked at once
     leader.lock        locked by the process that asks the registry and decides
 
 An edition begins to answer when ``answering.json`` is replaced, in all processes at once: each of
@@ -48,7 +51,8 @@ class Wish:
 class Outcome:
     """What became of the wish of a number.
 
-    refused: why, "" where it was not; at: when, in seconds of the epoch
+    refused: why, "" where it was not; at: when, in seconds of the monotonic clock, which the
+        processes of a machine share and nobody sets
     registry: why the registry cannot be asked, "" where it can
     """
 
@@ -98,7 +102,8 @@ class Agreement:
     def wish(self) -> Wish:
         """The last wish; number 0 before there was one."""
         found = self._read("wish.json") or {"number": 0, "edition": None}
-        return Wish(number=found["number"], edition=edition.read(json.dumps(found["edition"])))
+        wanted = found["edition"] and edition.of(found["edition"])
+        return Wish(number=found["number"], edition=wanted)
 
     def wish_for(self, wanted: Edition | None) -> None:
         """Say which edition is to be next, None for no other than the one that answers."""
@@ -127,10 +132,34 @@ class Agreement:
         """Write down what became of a wish."""
         self._replace("outcome.json", json.dumps(asdict(outcome)))
 
+    def hurry(self) -> None:
+        """Say that the registry is to be asked at once: something in it has changed."""
+        self._replace("hurry.json", json.dumps({"call": uuid.uuid4().hex}))
+
+    def hurried(self) -> str:
+        """The last call to ask at once; another one is another text."""
+        return str((self._read("hurry.json") or {"call": ""})["call"])
+
+    def stand_in_shadow(self, entry: dict[str, Any] | None) -> None:
+        """Say which candidate every process is to ask too, None for none."""
+        self._replace("shadow.json", json.dumps(entry))
+
+    def in_shadow(self) -> dict[str, Any] | None:
+        """The candidate that every process is to ask too, as it was said."""
+        return self._read("shadow.json")
+
+    def note_shadow(self, entry: dict[str, Any]) -> None:
+        """Write down how the candidate compares in this process."""
+        self._replace(f"{self._name}.shadow.json", json.dumps(entry))
+
+    def shadow_notes(self) -> list[dict[str, Any] | None]:
+        """What each living process wrote of the candidate, None where it has written nothing."""
+        return [self._read(f"{name}.shadow.json") for name in self._living()]
+
     def leave(self) -> None:
         """Be a worker, and leader, no longer; the last one takes the directory away."""
         is_last = len(list(self._living())) == 1
-        for suffix in ("json", "lock"):
+        for suffix in ("json", "shadow.json", "lock"):
             (self.directory / f"{self._name}.{suffix}").unlink(missing_ok=True)
         self._alive.close()
         if self._leading is not None:
@@ -155,7 +184,8 @@ class Agreement:
             if alive:
                 yield path.stem
             else:
-                path.with_suffix(".json").unlink(missing_ok=True)
+                for suffix in (".json", ".shadow.json"):
+                    path.with_suffix(suffix).unlink(missing_ok=True)
 
     def _locked_anew(self, name: str) -> IO[str]:
         """A file of this process, locked; made again where it was taken for one of the dead."""

@@ -7,15 +7,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from ojala.gate import golden
+from ojala.heads.head import READY
 from ojala.model.predictor import Predictor
 from ojala.tables.shards import Columns
-from ojala.vocabulary.bands import narrow_bands
+from ojala.vocabulary.bands import narrow_bands, reference_band
 from ojala.vocabulary.quantities import quantities
 from serving.drift import Watch, watch
 from serving.edition import Edition
 from serving.heads import ready
 from serving.registered import Served, opened
-from serving.schemas import Card, Head, Model, Quantity
+from serving.schemas import Card, Head, Model, Quantity, Redshifts
+
+Predicted = tuple[Model, list[Head], Columns, tuple[str, ...]]
+"""The model and the heads that answered, their answers by column, and notes on the sources."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +36,11 @@ class Answering:
     model: Model
     heads: list[Head]
     watch: Watch | None = None
+
+    def heads_asked(self, queries: tuple[str, ...] | None) -> list[Head]:
+        """The heads that answer queries; None for all queries."""
+        names = self.predictor.heads if queries is None else queries
+        return [head for head in self.heads if head.name in names and head.state == READY]
 
 
 def rehearsed(edition: Edition) -> Answering:
@@ -77,6 +86,37 @@ def card(answering: Answering) -> Card:
     )
 
 
+def predicted(
+    answering: Answering, *, sources: Columns, queries: tuple[str, ...] | None
+) -> Predicted:
+    """What a model says of sources, alone: columns by their released names, equally long.
+
+    Raises ValueError for a query or a value that it does not know.
+    """
+    predictor = answering.predictor
+    predictor.check_queries(queries or ())
+    seen = predictor.shown(sources)
+    said = predictor.predict(seen, queries)
+    return answering.model, answering.heads_asked(queries), said, seen.notes
+
+
+def redshifts(answering: Answering, *, sources: Columns) -> Redshifts:
+    """p(z) of sources, columns as of ``predicted``. Raises ValueError as it does."""
+    seen = answering.predictor.shown(sources)
+    pdfs = answering.predictor.redshifts(seen)
+    return Redshifts(
+        model=answering.model,
+        edges={token: np.expm1(pdf.edges).tolist() for token, pdf in pdfs.items()},
+        probabilities=[
+            {token: pdf.probability[row].tolist() for token, pdf in pdfs.items()}
+            if is_answered
+            else None
+            for row, is_answered in enumerate(seen.answered)
+        ],
+        reasons=[reason or None for reason in seen.reason],
+    )
+
+
 def _model(found: Served) -> Model:
     return Model(
         name=found.name,
@@ -101,4 +141,4 @@ def _check(predictor: Predictor, found: Served) -> None:
 def _plain_sources() -> Columns:
     """A flat spectrum in every narrow band, and in i alone: they warm what is served."""
     flat = {band.token: np.array([1.0, np.nan]) for band in narrow_bands()}
-    return {"MAG_i": np.array([19.0, 19.0])} | flat
+    return {reference_band().token: np.array([19.0, 19.0])} | flat

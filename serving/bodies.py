@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import BinaryIO
 
 from starlette.types import Message, Receive, Scope
 
@@ -17,6 +18,9 @@ LINGER = 5.0
 
 PATIENCE = 60.0
 """Seconds that a body may take to come."""
+
+PIECE = 2**20
+"""Bytes that are unpacked at a time."""
 
 GZIP = ("gzip", "x-gzip")
 TOO_LARGE = f"the body is larger than {MAX_BYTES // 2**20} MiB, ask for fewer sources at once"
@@ -36,27 +40,19 @@ async def unpacked(scope: Scope, receive: Receive) -> tuple[Scope, Receive]:
 
     Raises RefusedBody for one that is too large, of an unknown encoding, or not what it says.
     """
-    encoding = _header(scope, b"content-encoding").strip().lower()
-    if encoding not in ("", "identity", *GZIP):
-        raise RefusedBody(
-            415, f"Content-Encoding is {encoding}, expected gzip or none", ended=False
-        )
+    is_packed = _is_packed(scope)
     length = _header(scope, b"content-length")
     if length.isdigit() and int(length) > MAX_BYTES:
         raise RefusedBody(413, TOO_LARGE, ended=False)
-    try:
-        async with asyncio.timeout(PATIENCE):
-            body = await _read(receive)
-    except TimeoutError:
-        told = f"the body did not come within {PATIENCE:.0f} seconds"
-        raise RefusedBody(408, told, ended=False) from None
-    if encoding in GZIP:
+    async with _patient():
+        body = await _read(receive)
+    if is_packed:
         body = gunzipped(body)
         own = (b"content-encoding", b"content-length", b"transfer-encoding")
         kept = [pair for pair in scope["headers"] if pair[0].lower() not in own]
         headers = [*kept, (b"content-length", str(len(body)).encode())]
         scope = {**scope, "headers": headers}
-    return scope, _told_once(body, receive)
+    return scope, told_once(body, receive)
 
 
 def gunzipped(packed: bytes) -> bytes:
@@ -64,23 +60,84 @@ def gunzipped(packed: bytes) -> bytes:
 
     Raises RefusedBody where that is more than MAX_BYTES, cut off, or not gzip.
     """
-    parts, left = [], MAX_BYTES
-    while packed:
-        member = zlib.decompressobj(wbits=31)
-        try:
-            part = member.decompress(packed, left + 1)
-        except zlib.error as error:
-            raise RefusedBody(
-                400, f"the body is not what gzip writes ({error})", ended=True
-            ) from None
-        left -= len(part)
-        if left < 0:
+    if not packed:
+        return b""
+    parts, size = [], 0
+    for part in _unpacking(True)(packed, True):
+        size += len(part)
+        if size > MAX_BYTES:
             raise RefusedBody(413, f"unpacked, {TOO_LARGE}", ended=True)
-        if not member.eof:
-            raise RefusedBody(400, "the body that gzip packed is cut off", ended=True)
         parts.append(part)
-        packed = member.unused_data
     return b"".join(parts)
+
+
+async def stored(scope: Scope, receive: Receive, file: BinaryIO, most: int) -> None:
+    """Write the body of a request into a file, unpacked, as it comes.
+
+    Raises RefusedBody as ``unpacked``, and where it ends before it is whole.
+    """
+    unpack = _unpacking(_is_packed(scope))
+    size, is_last = 0, False
+    async with _patient():
+        while not is_last:
+            message = await receive()
+            if message["type"] != "http.request":
+                raise RefusedBody(400, "the body is cut off", ended=True)
+            is_last = not message.get("more_body", False)
+            for part in unpack(message.get("body", b""), is_last):
+                size += len(part)
+                if size > most:
+                    told = f"the table is larger than {most // 2**20} MiB"
+                    raise RefusedBody(413, told, ended=is_last)
+                file.write(part)
+
+
+def _unpacking(is_packed: bool) -> Callable[[bytes, bool], Iterator[bytes]]:
+    """What gives the next pieces of a body as they are unpacked, none larger than PIECE."""
+    member = zlib.decompressobj(wbits=31)
+
+    def plain(piece: bytes, is_last: bool) -> Iterator[bytes]:
+        yield piece
+
+    def unpacked(piece: bytes, is_last: bool) -> Iterator[bytes]:
+        nonlocal member
+        while piece:
+            if member.eof:  # gzip may have several members
+                member = zlib.decompressobj(wbits=31)
+            try:
+                part = member.decompress(piece, PIECE)
+            except zlib.error as error:
+                told = f"the body is not what gzip writes ({error})"
+                raise RefusedBody(400, told, ended=is_last) from None
+            yield part
+            piece = member.unused_data if member.eof else member.unconsumed_tail
+            while len(part) == PIECE and not piece and not member.eof:
+                yield (part := member.decompress(b"", PIECE))
+        if is_last and not member.eof:
+            raise RefusedBody(400, "the body that gzip packed is cut off", ended=True)
+
+    return unpacked if is_packed else plain
+
+
+def _is_packed(scope: Scope) -> bool:
+    """Whether gzip packed a body. Raises RefusedBody where something else did."""
+    encoding = _header(scope, b"content-encoding").strip().lower()
+    if encoding not in ("", "identity", *GZIP):
+        raise RefusedBody(
+            415, f"Content-Encoding is {encoding}, expected gzip or none", ended=False
+        )
+    return encoding in GZIP
+
+
+@contextlib.asynccontextmanager
+async def _patient() -> AsyncIterator[None]:
+    """Raise RefusedBody for a body that takes longer than PATIENCE to come."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            yield
+    except TimeoutError:
+        told = f"the body did not come within {PATIENCE:.0f} seconds"
+        raise RefusedBody(408, told, ended=False) from None
 
 
 async def heard_out(receive: Receive) -> None:
@@ -110,7 +167,7 @@ async def _pieces(receive: Receive) -> AsyncIterator[tuple[bytes, bool]]:
         yield message.get("body", b""), is_last
 
 
-def _told_once(body: bytes, receive: Receive) -> Receive:
+def told_once(body: bytes, receive: Receive) -> Receive:
     """A receive that gives the whole body, and then what the client does."""
     told = False
 

@@ -11,6 +11,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
@@ -21,9 +22,11 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from ojala.tables.formats.votables import write_votable
-from ojala.vocabulary.bands import bands
+from ojala.vocabulary.bands import bands, reference_band
 
 MEDIA_TYPE = "application/x-votable+xml"
+
+NO_CATALOGUE = "no catalogue is served here: OJALA_CATALOGUE names one"
 
 MOST = 10_000
 """Sources of one answer; where there are more, QUERY_STATUS is OVERFLOW."""
@@ -31,7 +34,7 @@ MOST = 10_000
 UCD1 = {"source_id": "ID_MAIN", "ra": "POS_EQ_RA_MAIN", "dec": "POS_EQ_DEC_MAIN"}
 """What the standard calls the three columns that every answer has."""
 
-BRIEF = ("source_id", "ra", "dec", "MAG_i", "CLASS", "Z_GAL", "Z_QSO")
+BRIEF = ("source_id", "ra", "dec", reference_band().token, "CLASS", "Z_GAL", "Z_QSO")
 """Columns of VERB=1; VERB=2, the default, has all but the observed bands, VERB=3 those too."""
 
 
@@ -97,7 +100,13 @@ class ConeSearch:
 def served() -> ConeSearch | None:
     """The catalogue that OJALA_CATALOGUE names, if it does. Raises ValueError as it does."""
     path = os.environ.get("OJALA_CATALOGUE")
-    return ConeSearch(Path(path)) if path else None
+    return _opened(Path(path).resolve()) if path else None
+
+
+@lru_cache(maxsize=1)
+def _opened(path: Path) -> ConeSearch:
+    """The catalogue of a file, once for /scs and /similar."""
+    return ConeSearch(path)
 
 
 def cone_of(asked: Mapping[str, str]) -> Cone:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 UNREGISTERED = "unregistered"
 
@@ -31,7 +33,10 @@ def written(edition: Edition | None) -> str:
 def read(text: str) -> Edition | None:
     """The edition that was written."""
     found = json.loads(text)
-    if found is None:
-        return None
-    heads = tuple((str(name), str(version)) for name, version in found["heads"])
-    return Edition(version=found["version"], heads=heads)
+    return None if found is None else of(found)
+
+
+def of(entry: Mapping[str, Any]) -> Edition:
+    """The edition of an entry of JSON, as ``dataclasses.asdict`` made it."""
+    heads = tuple((str(name), str(version)) for name, version in entry["heads"])
+    return Edition(version=entry["version"], heads=heads)

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from serving import metrics, registered, settings
+from serving import metrics, packed, registered, settings
 from serving.agreement import READY, Agreement, Outcome, Wish
 from serving.answering import Answering, rehearsed
 from serving.edition import UNREGISTERED, Edition
@@ -51,6 +51,7 @@ class Follower:
         self._answered: Edition | None = None
         self._told: tuple[str, str] | None = None
         self._said = 0
+        self._call = ""
         self._asked = -float("inf")
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
@@ -93,6 +94,8 @@ class Follower:
 
     def state(self) -> str:
         """Whether the alias is followed, in a sentence."""
+        if packed.standing() is not None:
+            return "what is packed in this Bento is served, no alias is followed"
         answering, wish = self.agreement.answering(), self.agreement.wish()
         if answering is not None and answering.version == UNREGISTERED:
             return "a directory is served, no alias is followed"
@@ -120,7 +123,9 @@ class Follower:
                 log.exception("following the registry")
 
     def _lead(self) -> None:
-        if time.monotonic() - self._asked >= self.interval:
+        call = self.agreement.hurried()
+        if call != self._call or time.monotonic() - self._asked >= self.interval:
+            self._call = call  # before it asks: one that comes meanwhile is another
             self._ask()
             self._asked = time.monotonic()
         wish = self.agreement.wish()
@@ -152,7 +157,8 @@ class Follower:
             return
         is_refused = outcome.number == wish.number and bool(outcome.refused)
         if wanted != wish.edition or (
-            outcome.number == wish.number and (not is_refused or time.time() - outcome.at > RETRY)
+            outcome.number == wish.number
+            and (not is_refused or time.monotonic() - outcome.at > RETRY)
         ):
             self._wish_for(wanted)
 
@@ -167,11 +173,11 @@ class Follower:
         log.error("refused %s: %s", wish.edition, why)
         metrics.switches_refused.labels(version=wish.edition.version).inc()
         metrics.version_refused.labels(version=wish.edition.version).set(1)
-        self.agreement.decide(Outcome(number=wish.number, refused=why, at=time.time()))
+        self.agreement.decide(Outcome(number=wish.number, refused=why, at=time.monotonic()))
 
     def _switch(self, wish: Wish, edition: Edition) -> None:
         self.agreement.answer_with(edition)
-        self.agreement.decide(Outcome(number=wish.number, at=time.time()))
+        self.agreement.decide(Outcome(number=wish.number, at=time.monotonic()))
         metrics.switches.labels(version=edition.version).inc()
         metrics.version_refused.labels(version=edition.version).set(0)
         log.info("answering with %s", edition)

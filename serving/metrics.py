@@ -9,6 +9,7 @@ import bentoml
 import numpy as np
 
 from ojala.catalogue.drift import Told
+from ojala.gate.shadow import Compared
 from ojala.model.shown import Shown
 from ojala.tables.shards import Columns
 from ojala.vocabulary.bands import bands
@@ -25,9 +26,14 @@ sources_per_request = bentoml.metrics.Histogram(
     "Sources of one request",
     buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000),
 )
+sources_per_batch = bentoml.metrics.Histogram(
+    "ojala_sources_per_batch",
+    "Sources that were answered together, of one request or several",
+    buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000),
+)
 prediction_seconds = bentoml.metrics.Histogram(
     "ojala_prediction_seconds",
-    "Time that the model took for the sources of one request",
+    "Time that the model took for the batch that a request was answered in",
     buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60),
 )
 bands_missing = bentoml.metrics.Counter(
@@ -57,6 +63,37 @@ version_served = bentoml.metrics.Gauge(
     "ojala_version_served",
     "1 for the version that answers, 0 for those that did before",
     ["version", "digest"],
+    multiprocess_mode="mostrecent",
+)
+shadow_requests = bentoml.metrics.Counter(
+    "ojala_shadow_requests",
+    "Requests that were drawn for the candidate: compared, or dropped for others or another cause;"
+    " and those that asked for it by name",
+    ["version", "outcome"],
+)
+shadow_sources = bentoml.metrics.Counter(
+    "ojala_shadow_sources", "Sources that the candidate was asked beside the champion", ["version"]
+)
+shadow_lost = bentoml.metrics.Counter(
+    "ojala_shadow_lost", "Of those, sources where the candidate lacked an answer", ["version"]
+)
+shadow_classes = bentoml.metrics.Counter(
+    "ojala_shadow_classes", "Classes of both that were compared", ["version", "outcome"]
+)
+shadow_redshifts = bentoml.metrics.Counter(
+    "ojala_shadow_redshifts",
+    "Redshifts of both that were compared: near, or far, beyond 3 sigma of the champion",
+    ["version", "outcome"],
+)
+shadow_seconds = bentoml.metrics.Histogram(
+    "ojala_shadow_seconds",
+    "Time that the candidate took for the sources of a request, behind all others",
+    buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60),
+)
+shadow_refused = bentoml.metrics.Gauge(
+    "ojala_shadow_refused",
+    "1 while a candidate that was to stand in the shadow failed its check",
+    ["version"],
     multiprocess_mode="mostrecent",
 )
 sources_outside = bentoml.metrics.Counter(
@@ -94,10 +131,15 @@ ERROR_EDGES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 """Upper edges of the bins of stated errors, each in the unit of its quantity."""
 
 
-def count(seen: Shown, answers: Columns, version: str, seconds: float) -> None:
-    """Count a request that was answered: what was asked, what was missing and what was said."""
-    sources_per_request.observe(len(seen.reason))
+def count_request(num_sources: int, seconds: float) -> None:
+    """Count a request that was answered, and the time of the batch that it was answered in."""
+    sources_per_request.observe(num_sources)
     prediction_seconds.observe(seconds)
+
+
+def count(seen: Shown, answers: Columns, version: str) -> None:
+    """Count sources that were answered: what was asked, what was missing and what was said."""
+    sources_per_batch.observe(len(seen.reason))
     for spectype, number in Counter(filter(None, answers.get("CLASS", ()))).items():
         sources_predicted.labels(spectype=spectype, version=version).inc(number)
     for reason, number in Counter(filter(None, seen.reason)).items():
@@ -110,6 +152,21 @@ def count(seen: Shown, answers: Columns, version: str, seconds: float) -> None:
     for name, values in answers.items():
         if name.endswith("_ERR"):
             _count_errors(name.removesuffix("_ERR"), values[seen.answered])
+
+
+def count_shadow(found: Compared, version: str) -> None:
+    """Count what came of asking a candidate too."""
+    shadow_requests.labels(version=version, outcome="compared").inc(found.requests)
+    shadow_sources.labels(version=version).inc(found.sources)
+    shadow_lost.labels(version=version).inc(found.lost)
+    shadow_seconds.observe(found.seconds)
+    for counter, outcome, number in (
+        (shadow_classes, "changed", found.class_changes),
+        (shadow_classes, "same", found.classed - found.class_changes),
+        (shadow_redshifts, "far", found.far),
+        (shadow_redshifts, "near", found.redshifts - found.far),
+    ):
+        counter.labels(version=version, outcome=outcome).inc(number)
 
 
 def tell_drift(told: Told | None, num_sources: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from pathlib import Path
 
 from ojala.catalogue.drift import LEAST_SOURCES
 
@@ -33,6 +34,11 @@ def workers() -> int:
     return count("OJALA_WORKERS", 1, 256)
 
 
+def threads() -> int:
+    """Threads for the arithmetic of each process: their share of the cores it may run on."""
+    return max(1, len(os.sched_getaffinity(0)) // workers())
+
+
 def drift_window() -> int:
     """Sources that drift is judged by."""
     number = count("OJALA_DRIFT_WINDOW", 1000, 1_000_000)
@@ -44,3 +50,20 @@ def drift_window() -> int:
 def follow_seconds() -> float:
     """How often the registry is asked where the alias is."""
     return seconds("OJALA_FOLLOW_SECONDS", 5.0)
+
+
+def jobs() -> Path | None:
+    """The directory of jobs that outlives the server; None: they end with it."""
+    named = os.environ.get("OJALA_JOBS")
+    return Path(named) if named else None
+
+
+def trusted_key() -> Path | None:
+    """The file of the keys of which one must have signed what is served; None: nothing must be."""
+    named = os.environ.get("OJALA_TRUSTED_KEY")
+    return Path(named) if named else None
+
+
+def wait_seconds() -> float:
+    """How long a request may have to wait for others, by estimate, before it is refused."""
+    return seconds("OJALA_WAIT_SECONDS", 5.0)

@@ -16,8 +16,10 @@ def asked_service(**environment):
         for name, value in environment.items():
             patch.setenv(name, str(value))
         before = set(REGISTRY._collector_to_names)
-        with TestClient(OjalaService.to_asgi()) as client:
-            yield client
-        # BentoML's own metrics of a service may be registered but once in a process.
-        for collector in set(REGISTRY._collector_to_names) - before:
-            REGISTRY.unregister(collector)
+        try:
+            with TestClient(OjalaService.to_asgi()) as client:
+                yield client
+        finally:
+            # BentoML's own metrics of a service may be registered but once in a process.
+            for collector in set(REGISTRY._collector_to_names) - before:
+                REGISTRY.unregister(collector)

@@ -14,6 +14,7 @@ mount -o remount,bind,ro "$1"
 mount -t tmpfs tmpfs "$1/tmp"
 mount -t proc proc "$1/proc"
 mount --rbind /dev "$1/dev"
+test ! -f "$1/etc/hosts" || mount --bind /etc/hosts "$1/etc/hosts"
 test -z "$2" || mount --bind "$2" "$1/srv/ojala"
 root=$1 user=$3 place=$4
 shift 4

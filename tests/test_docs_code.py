@@ -20,6 +20,7 @@ from ruamel.yaml import YAML
 from toy_heads import toy_bundle, toy_head
 
 from ojala import cli
+from ojala.model.redshift_columns import SECOND
 from pipelines import params
 
 ROOT = Path(__file__).parents[1]
@@ -30,6 +31,7 @@ RUN["show"] = RUN["predict"]
 """Commands of ojala that need no more than a model, and a table that is there."""
 
 NOT_RUN = {
+    "bentoml": "tests/serving/test_bento.py serves a Bento that it builds",
     "cd": "of a shell",
     "cp": "a file over the project's",
     "curl": "asks a running service, which tests/serving asks the same",
@@ -53,6 +55,8 @@ NO_CODE = {
     "vocabulary -> tables": "the order of the rooms",
     "data/vac/ojala_vac.fits: catalogue of": "what ojala lineage prints",
     "R(w) = edge(": "a formula",
+    "p(z, M, SFR | light)": "a formula",
+    "offset(tile, band) =": "a formula",
     "objective = w_class": "a formula",
     "[survey-team]": "a file of settings",
     '{"model": {"name"': "what the service answers",
@@ -71,6 +75,7 @@ def blocks():
 BLOCKS = list(blocks())
 
 ELSEWHERE = {
+    "mlflow": "tests/serving/test_webhook.py runs it beside a server of MLflow",
     "lsdb": "tests/publish opens what is published with it, in an environment of its own",
     "rail_ojala": "tests/rail_ojala runs the page, in an environment of its own (make rail)",
     "qp": "tests/publish opens what is published with it, in an environment of its own",
@@ -119,6 +124,14 @@ def test_python_of_a_page_runs_from_its_first_line_to_its_last(page, project):
     with chdir(project):
         for code in PYTHON[page]:
             exec(compile(code, page, "exec"), known)
+    told = [value for value in known.values() if isinstance(value, dict) and "REASON" in value]
+    for answers in told:
+        assert (answers["REASON"] == "").any(), answers["REASON"]
+        for name, values in answers.items():
+            may_be_none = name.endswith(SECOND)
+            assert values.dtype == object or may_be_none or np.isfinite(values).any(), name
+    asks = "".join(PYTHON[page])
+    assert bool(told) == any(f"= predictor.{verb}(" in asks for verb in ("predict", "sample"))
 
 
 def commands(content):
@@ -171,7 +184,7 @@ def ask(arguments, project):
             if given[:1] == ["sources.csv"]:
                 exec(PYTHON["tutorial.md"][0], {})
             assert cli.main(arguments) == 0, arguments
-    elif arguments != ["COMMAND", "--help"]:
+    else:
         whole, _ = cli.parsers(arguments[:1])
         whole.parse_args(arguments)
 
@@ -184,6 +197,11 @@ def assert_script(arguments):
         assert file.is_file() or find_spec(arguments[1]) is not None, arguments
     else:
         assert (ROOT / arguments[0]).is_file(), arguments
+
+
+def program(words):
+    """What a command begins, behind the variables that it is given."""
+    return next((word for word in words if not re.match("[A-Z_]+=", word)), words[0])
 
 
 YAML_BLOCKS = [content for _, language, content in BLOCKS if language == "yaml"]
@@ -202,6 +220,6 @@ def test_every_block_is_of_a_kind_that_is_looked_at():
     assert {name for _, _, code in BLOCKS for name in elsewhere(code)} == set(ELSEWHERE)
     for start in NO_CODE:
         assert any(content.lstrip().startswith(start) for _, _, content in BLOCKS), start
-    used = {Path(w[0]).name or w[0] for _, lang, c in BLOCKS if not lang
+    used = {Path(program(w)).name or w[0] for _, lang, c in BLOCKS if not lang
             and not c.lstrip().startswith(tuple(NO_CODE)) for w in commands(c)}  # fmt: skip
     assert set(NOT_RUN) <= used, set(NOT_RUN) - used

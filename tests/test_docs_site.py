@@ -3,7 +3,9 @@
 import re
 import subprocess
 import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -13,6 +15,7 @@ from pipelines import params
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 sys.path.insert(0, str(DOCS))
+import links  # noqa: E402
 import told_by_code  # noqa: E402
 
 BUILT = ROOT / ".docs" / "bin" / "python"
@@ -33,12 +36,59 @@ def test_every_page_stands_once_in_the_navigation():
 
 
 @pytest.mark.parametrize(
-    "page", [*sorted(DOCS.glob("*.md")), *told_by_code.notebooks()], ids=lambda page: page.name
+    "page", [*links.PAGES, *told_by_code.notebooks()], ids=lambda page: page.name
 )
-def test_links_of_a_page_lead_to_files(page):
-    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text()):
-        if not target.startswith(("http", "generated/")):
-            assert (page.parent / target).exists(), target
+def test_links_inside_lead_to_files_and_headings(page):
+    assert links.broken_inside([page]) == []
+
+
+def test_a_link_inside_that_leads_nowhere_is_said(tmp_path):
+    page, other = tmp_path / "page.md", tmp_path / "other.md"
+    other.write_text("# What `it` is\n\ntext\n\n## Two, and more\n")
+    page.write_text(
+        "[a](other.md) [b](other.md#what-it-is) [c](other.md#two-and-more) [d](#here)\n\n# Here\n\n"
+        "[e](none.md) ![f](none.png) [g](other.md#three) [h](https://none.invalid)\n\n"
+        "|x|\n|---|\n|[i](gone.md)|\n"
+    )
+    assert links.broken_inside([page]) == [
+        "page.md: none.md leads to no file",
+        "page.md: none.png leads to no file",
+        "page.md: other.md#three leads to no heading",
+        "page.md: gone.md leads to no file",
+    ]
+    assert links.outside([page, other]) == {"https://none.invalid": ["page.md"]}
+
+
+class Pages(BaseHTTPRequestHandler):
+    """A host that has /here, asks for a name at /closed, and has nothing else."""
+
+    def do_GET(self):
+        self.send_response({"/here": 200, "/closed": 403}.get(self.path, 404))
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *said):
+        pass
+
+
+def test_links_to_the_outside_are_asked_for():
+    with HTTPServer(("127.0.0.1", 0), Pages) as host:
+        Thread(target=host.serve_forever, daemon=True).start()
+        place = f"http://127.0.0.1:{host.server_port}"
+        answers = {name: links.answer(f"{place}/{name}") for name in ("here", "closed", "gone")}
+        host.shutdown()
+    assert answers == {"here": 200, "closed": 403, "gone": 404}
+    assert links.answer(f"{place}/here") == links.UNREACHED
+
+
+def test_without_a_network_links_are_skipped_and_that_is_said():
+    assert links.judged({"a": 0, "b": 0}) == (
+        {},
+        "no network: 2 links to the outside were SKIPPED, none was looked at",
+    )
+    wrong, said = links.judged({"a": 200, "b": 404, "c": 0, "d": 429})
+    assert wrong == {"b": "b is gone (404)", "c": "c: nobody answers"}
+    assert said == "2 links to the outside were answered, 1 not for programs"
 
 
 def test_every_command_and_option_is_told(monkeypatch):

@@ -67,6 +67,20 @@ def test_files_and_functions_are_short():
     assert not too_long
 
 
+def test_progress_is_for_terminals_alone():
+    """A bar without ``disable`` fills logs; with None it is silent where there is no terminal."""
+    loud = [
+        f"{path}:{node.lineno}"
+        for path in CODE
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) in ("tqdm", "tqdm.tqdm", "trange")
+        and not any(word.arg == "disable" and ast.unparse(word.value) != "False"
+                    for word in node.keywords)
+    ]  # fmt: skip
+    assert not loud
+
+
 def test_files_are_named_after_things_of_the_subject():
     wrong = [path for path in CODE if BANNED_WORDS & set(path.stem.split("_"))]
     assert not wrong
@@ -109,7 +123,8 @@ CARRIER_SECTIONS = {"cluster"}
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_depends_on_all_the_code_behind_it(stage):
     assert STAGES[stage]["cmd"] == f"python -m pipelines.{stage}"
-    declared = [Path(dep) for dep in STAGES[stage]["deps"]]
+    survey = params.read(ROOT / "params.yaml")["data"]["vocabulary"]
+    declared = [Path(dep.replace("${data.vocabulary}", survey)) for dep in STAGES[stage]["deps"]]
     missing = [
         name
         for name in stage_code.behind(stage)

@@ -53,6 +53,7 @@ def installed(tmp_path):
         ("repro", ["python <-m> <pipelines.registry.store>", "dvc <repro>"]),
         ("tune", ["python <-m> <pipelines.registry.store>", "dvc <repro> <tune/dvc.yaml>"]),
         ("serve", ["python <-m> <serving>"]),
+        ("bento", ["python <-m> <serving.bento>"]),
         ("type", ["mypy <ojala> <serving> <pipelines> <rail_ojala>"]),
         ("lint", ["ruff <check> <.>", "hadolint <Dockerfile>"]),
         ("docs-figures", ["ojala <sky-figures> <data/simulated> <--out> <docs/figures>"]),
@@ -81,6 +82,26 @@ def test_a_directory_may_have_blanks(installed, target, told):
     for line in told:
         assert line.format(place=installed) in lines
     assert f"home <{installed}/.ojala/bentoml>" in lines
+
+
+def test_an_audit_looks_through_every_pinned_package_or_fails(installed):
+    programs = installed / ".audit" / "bin"
+    programs.mkdir(parents=True)
+    for name in ("pip-audit", "cyclonedx-py"):
+        (programs / name).write_text(TELLS)
+        (programs / name).chmod(0o755)
+    (installed / "requirements" / "audit").mkdir()
+    (installed / "requirements" / "audit" / "requirements.txt").touch()
+    (installed / ".audit" / ".installed").touch()
+    asked = {"args": ["make", "--silent", "audit"], "cwd": installed, "text": True}
+    done = subprocess.run(**asked, capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    (line,) = [one for one in done.stdout.splitlines() if one.startswith("pip-audit")]
+    lists = [f"<requirements/{name}.txt>" for name in ("torch", "lock")]
+    assert "<--strict>" in line and all(f"<--requirement> {one}" in line for one in lists)
+    assert "cyclonedx-py <requirements> <requirements/lock.txt>" in done.stdout
+    (programs / "pip-audit").write_text("#!/bin/sh\nexit 1\n")
+    assert subprocess.run(**asked, capture_output=True, timeout=60).returncode != 0
 
 
 def test_an_environment_that_was_copied_runs_itself_and_not_the_original(tmp_path):

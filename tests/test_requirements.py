@@ -64,12 +64,12 @@ def test_the_service_goes_without_training():
     assert not TRAINING & set(listed("serve"))
 
 
-ALONE = """
+HIDDEN = """
 import sys
 from importlib.machinery import PathFinder
 from importlib.metadata import packages_distributions
 
-foreign = {name for name, found in packages_distributions().items() if not set(found) & LISTED}
+foreign = {name for name, found in packages_distributions().items() if not set(found) & HELD}
 
 class Present(PathFinder):
     @classmethod
@@ -78,19 +78,55 @@ class Present(PathFinder):
         return PathFinder.find_spec(name, path, target) if own else None
 
 sys.meta_path[sys.meta_path.index(PathFinder)] = Present
-import serving.__main__, serving.service
+"""
+BEGUN = """
+import serving.__main__, serving.job_process, serving.service
 print("begun")
 """
 
 
-def test_the_service_begins_with_what_its_image_holds():
-    distributions = {name for found in packages_distributions().values() for name in found}
+def hidden():
+    """Python that hides the packages which the image of the service does not hold."""
+    every = {name for found in packages_distributions().values() for name in found}
     held = set(listed("serve")) | {"torch", "ojala"}
-    names = {name for name in distributions if plain(name) in held}
+    return HIDDEN.replace("HELD", repr({name for name in every if plain(name) in held}))
+
+
+def test_the_service_begins_with_what_its_image_holds():
     done = subprocess.run(
-        [sys.executable, "-c", ALONE.replace("LISTED", repr(names))],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
+        [sys.executable, "-c", hidden() + BEGUN], cwd=ROOT, capture_output=True, text=True
     )
     assert done.stdout == "begun\n", done.stderr[-2000:]
+
+
+KEPT = (
+    "torch/lib/libtorch_cpu.so",
+    "torch/bin/torch_shm_manager",
+    "astropy/tests/runner.py",
+    "pyarrow/lib.cpython-311-x86_64-linux-gnu.so",
+    "pyarrow/libarrow_python.so.2500",
+    "scipy/stats/_stats.so",
+    "bentoml/tests/client.py",
+)
+TAKEN = (
+    "torch/include/ATen/ATen.h",
+    "torch/bin/protoc",
+    "torch/lib/libjitbackend_test.so",
+    "astropy/tests/tests/test_runner.py",
+    "astropy/io/fits/tests/data/a.fits",
+    "pyarrow/libarrow_python.so",
+    "pyarrow/libarrow_python.so.2500.1.0",
+    "pyarrow/libarrow_flight.so.2500",
+    "pyarrow/_flight.cpython-311-x86_64-linux-gnu.so",
+    "scipy/stats/_stats.pxd",
+    "numpy/random/lib/libnpyrandom.a",
+)
+
+
+def test_packages_of_the_image_keep_what_a_service_opens(tmp_path):
+    for name in (*KEPT, *TAKEN, *(f"{package}/__init__.py" for package in ("networkx", "sympy"))):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    subprocess.run([ROOT / "requirements" / "pared.sh", tmp_path], check=True)
+    assert [name for name in TAKEN if (tmp_path / name).exists()] == []
+    assert [name for name in KEPT if not (tmp_path / name).exists()] == []

@@ -15,7 +15,8 @@ from ojala.training.resident import measured_scaling
 def toy_bundle(directory, seed=0):
     """An untrained bundle; another seed is another base."""
     scaling = measured_scaling(toy_table(60))
-    bundle.save(directory, toy_model(seed=seed), scaling, {"run_id": f"run{seed}"})
+    provenance = {"run_id": f"run{seed}", bundle.LABEL_CONTEXT: 0.25}
+    bundle.save(directory, toy_model(seed=seed), scaling, provenance)
     return directory
 
 

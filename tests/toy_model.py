@@ -23,7 +23,13 @@ PATCHED = replace(
     UNDROPPED,
     pre_norm=True,
     patches=PatchConfig(
-        bands=9, reach=3, value_width=4, num_summaries=2, summary_width=32, summary_layers=1
+        bands=9,
+        reach=3,
+        value_width=4,
+        num_summaries=2,
+        summary_width=32,
+        summary_layers=1,
+        labels_in_summaries=True,
     ),
     redshift_steps=64,
 )

@@ -7,7 +7,7 @@ laws with a broad line at 2800 (1 + z). Quantities are simple functions of what 
 import numpy as np
 
 from ojala.tables.shards import as_table, jpas_schema, mocks_schema
-from ojala.vocabulary.bands import bands
+from ojala.vocabulary.bands import bands, reference_band
 from ojala.vocabulary.quantities import CLASSES, MORPHTYPES
 
 WAVE = np.array([band.wave for band in bands()])
@@ -47,7 +47,7 @@ def light(spectype, z, ew, teff, slope):
 
 
 def i_column():
-    return [band.token for band in bands()].index("MAG_i")
+    return [band.token for band in bands()].index(reference_band().token)
 
 
 def photometry(flux, mag_i, rng, noise, missing):
@@ -58,7 +58,7 @@ def photometry(flux, mag_i, rng, noise, missing):
         value = flux[:, position]
         if band.kind == "broad":
             value = mag_i - 2.5 * np.log10(value * (band.wave / 7500) ** 2)
-        observed = (rng.random(len(mag_i)) >= missing) | (band.token == "MAG_i")
+        observed = (rng.random(len(mag_i)) >= missing) | (band.token == reference_band().token)
         columns[band.token] = np.where(
             observed, value + error * rng.normal(size=len(mag_i)), np.nan
         )

@@ -36,11 +36,15 @@ PEERS = {
     "flexzboost": "flexzboost.FlexZBoost",
     "eazy": "template_fit.TemplateFit",
     "knn": "neighbours.Neighbours",
+    "plain_network": "plain_network.PlainNetwork",
     "ann2021": "line_networks.LineNetworks",
 }
 """Module and class of each peer."""
 
-ORDER = ("OJALA", "LightGBM", "CatBoost", "FlexZBoost", "eazy", "kNN", "ANN of 2021")
+ORDER = (
+    *("OJALA", "plain network", "LightGBM", "CatBoost", "FlexZBoost", "eazy"),
+    *("kNN", "ANN of 2021"),
+)
 """Columns of the table."""
 
 

@@ -220,7 +220,7 @@ figure
 # %% [markdown]
 # ![Sources that are not of this sky](../figures/notebook_domain.png)
 #
-# The demo's domain finds some of them: at one false alarm in a hundred some two in five are told, although as a crowd they
+# The demo's domain finds some of them: at one false alarm in a hundred about a quarter are told, although as a crowd they
 # lie plainly elsewhere. The bit says that a source is strange; its absence does not say that it is not.
 #
 # With `ojala predict --domain` such sources carry the bit `OUTSIDE_TRAINING` of `QUALITY_FLAGS`

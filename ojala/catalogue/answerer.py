@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ojala.catalogue import domain
+from ojala.catalogue import domain, recalibration
 from ojala.catalogue.answers import Asked, answered, understood
 from ojala.catalogue.flags import with_flags
 from ojala.catalogue.job import Answerer
@@ -32,6 +32,7 @@ class Recipe:
     bundle, heads: their directories, which every worker reaches; queries: as of ``Asked``
     engine: what computes the network
     domain: file of the training domain, by which QUALITY_FLAGS tells who is outside
+    recalibration: file by which probabilities and intervals hold what they state
     as_vac: rows of the J-PAS table become rows of the value-added catalogue
     """
 
@@ -40,19 +41,22 @@ class Recipe:
     queries: tuple[str, ...] | None = None
     engine: Engine = PLAIN
     domain: Path | None = None
+    recalibration: Path | None = None
     as_vac: bool = False
 
     def asked(self) -> Asked:
         """The Predictor, opened, and its queries.
 
-        Raises ValueError for a query that is none, an engine that cannot be used, and a domain of
-        another bundle.
+        Raises ValueError for a query that is none, an engine that cannot be used, and a domain or
+        a recalibration of another bundle.
         """
         opened = bundle.load(self.bundle)
         heads = head.load_all(self.heads, opened.digest) if self.heads else []
         within = domain.read(self.domain) if self.domain else None
-        if within:
-            within.check(opened.digest)
+        honest = recalibration.read(self.recalibration) if self.recalibration else None
+        for measured in (within, honest):
+            if measured:
+                measured.check(opened.digest)
         settled = engine.settled(opened, self.engine)
         predictor = engine.predictor(opened, settled, heads=heads)
         predictor.check_queries(self.queries or ())
@@ -62,6 +66,7 @@ class Recipe:
             heads=heads,
             engine=settled.said(),
             domain=within,
+            recalibration=honest,
         )
 
     def settled(self) -> Recipe:
@@ -83,6 +88,7 @@ class Recipe:
             "queries": self.queries,
             "engine": asked.engine,
             "domain": asked.domain and asked.domain.digest(),
+            "recalibration": asked.recalibration and asked.recalibration.digest(),
             "as_vac": self.as_vac,
         }
 
@@ -110,7 +116,10 @@ class VacRows:
         """As ``Answerer``."""
         with told_of(piece.path, piece.first):
             shown = self.asked.predictor.shown(table)
-        predicted = with_flags(self.asked.predictor, shown, domain=self.asked.domain)
+        asked = self.asked
+        predicted = with_flags(
+            asked.predictor, shown, domain=asked.domain, recalibration=asked.recalibration
+        )
         columns = columns_of(table)
         predicted |= derived(predicted, columns["AUTO_iSDSS"])
         reason = predicted.pop("REASON")
@@ -121,7 +130,7 @@ class VacRows:
 
         columns, reason: each (num_sources,)
         """
-        blank = self.asked.predictor.no_answers() | {FLAGS_COLUMN: np.empty(0, dtype=np.int32)}
+        blank = self.asked.no_answers() | {FLAGS_COLUMN: np.empty(0, dtype=np.int32)}
         blank |= derived(blank, columns["AUTO_iSDSS"][:0])
         del blank["REASON"]
         return self._table(

@@ -22,8 +22,9 @@ from ojala.catalogue.flags import with_flags
 from ojala.catalogue.in_blocks import growing
 from ojala.catalogue.light import light
 from ojala.catalogue.pieces import told_of
+from ojala.catalogue.recalibration import Recalibration
 from ojala.catalogue.seen import Seen
-from ojala.catalogue.vac import NO_DOMAIN
+from ojala.catalogue.vac import NO_DOMAIN, NO_RECALIBRATION
 from ojala.engines.engine import PLAIN
 from ojala.heads import head
 from ojala.model import bundle
@@ -44,6 +45,7 @@ class Asked:
     named: columns of a catalogue by what they are to be taken for (``light.called``)
     engine: that the predictor runs on, as people name it
     domain: by which QUALITY_FLAGS tells who is outside of it; None: that is not judged
+    recalibration: by which probabilities and intervals hold what they state; None: as answered
     """
 
     predictor: Predictor
@@ -52,6 +54,14 @@ class Asked:
     named: Mapping[str, str] | None = None
     engine: str = PLAIN.said()
     domain: Domain | None = None
+    recalibration: Recalibration | None = None
+
+    def no_answers(self) -> Columns:
+        """The columns of an answer without a row, but for QUALITY_FLAGS and what is derived."""
+        blank = self.predictor.no_answers(self.queries)
+        if self.recalibration is None:
+            return blank
+        return self.recalibration.of(blank, np.empty(0))
 
 
 def predict(path: Path, out: Path, asked: Asked) -> int:
@@ -133,7 +143,7 @@ def understood(catalogue: pa.Table, asked: Asked) -> Understood:
     """
     columns = light(catalogue, asked.named)
     shown = asked.predictor.shown(columns)
-    names = _names_of_answers(asked.predictor, asked.queries, "AUTO_iSDSS" in columns)
+    names = _names_of_answers(asked, "AUTO_iSDSS" in columns)
     for name in names:
         if name in catalogue.column_names:
             raise ValueError(f"column {name} is there already: rename it to keep it")
@@ -143,23 +153,30 @@ def understood(catalogue: pa.Table, asked: Asked) -> Understood:
 def answered(catalogue: pa.Table, given: Understood, asked: Asked) -> pa.Table:
     """Rows of a catalogue with the answers as further columns."""
     predictor, queries = asked.predictor, asked.queries
-    answers = with_flags(predictor, given.shown, queries, asked.domain)
+    answers = with_flags(predictor, given.shown, queries, asked.domain, asked.recalibration)
     if queries is None and "AUTO_iSDSS" in given.columns:
         answers |= derived(answers, given.columns["AUTO_iSDSS"])
     answers["REASON"] = answers.pop("REASON")  # last
     extra = [one.column for one in asked.heads]
     table = with_answers(catalogue, answers, extra)
     origin = _origin(predictor.bundle, asked.heads)
-    origin |= {"engine": asked.engine, "domain": asked.domain.said() if asked.domain else NO_DOMAIN}
+    origin |= {"engine": asked.engine} | judged_by(asked)
     return with_origin(table, origin)
 
 
-def _names_of_answers(
-    predictor: Predictor, queries: Sequence[str] | None, scaled: bool
-) -> list[str]:
+def judged_by(asked: Asked) -> dict[str, str]:
+    """Entries of the provenance: the domain and the recalibration, or that there was none."""
+    domain, recalibration = asked.domain, asked.recalibration
+    return {
+        "domain": domain.said() if domain else NO_DOMAIN,
+        "recalibration": recalibration.said() if recalibration else NO_RECALIBRATION,
+    }
+
+
+def _names_of_answers(asked: Asked, scaled: bool) -> list[str]:
     """What the answers will be called, known before any is given; scaled: with line fluxes."""
-    blank = predictor.no_answers(queries)
-    if queries is not None:
+    blank = asked.no_answers()
+    if asked.queries is not None:
         return [*blank]
     return [*blank, *(derived(blank, np.empty(0)) if scaled else ()), FLAGS_COLUMN]
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from ojala.catalogue.recalibration import CLASS_SET, HIGH, LOW
 from ojala.catalogue.vac import HEADER_KEYS
 from ojala.model.redshift_columns import SUFFIXES
 from ojala.physics.derived import LINES
@@ -68,6 +69,22 @@ embedding is judged by held-out sources, and the card `DOMAIN` says with what sh
 or that the bit was not judged. Sources with few bands are not.
 """
 
+SETS = """`ojala predict` and `ojala vac` write them with `--recalibration`, the file that stage
+`recalibrate` (`ojala recalibrate`) makes by the validation split, which no training saw. Class
+probabilities are then the recalibrated ones, where a temperature, or one with offsets of the
+classes, won by cross-validation, and else as they were; the card `RECALIB` says which.
+
+A set holds what is true of at least 90 % of the sources of each class, in each of the ranges of the
+i magnitude that are divided at 19, 20, 21 and 22 (split conformal prediction, Vovk et al. 2005).
+`CLASS_SET90` always holds `CLASS`. `Z_GAL_SET90_LOW` ... `HIGH` is the interval `Z_GAL_LOW90` ...
+`HIGH90`, stretched about the median where held-out sources need it and never made narrower: read it
+of a galaxy, as `Z_QSO_SET90_LOW` of a quasar. The promise is that of sources like the held-out
+mocks: of real photometry it holds as far as the mocks are like it, and the report of stage
+`evaluate` says how far that is. Where a range holds fewer than 9 held-out sources of a class, that
+class is in every set there, and the redshift interval is stretched as all of the class need it;
+where the class has fewer than 9, it is NaN.
+"""
+
 PROVENANCE = """## Provenance
 
 FITS cards of the table's header; the same entries are metadata of the Parquet file. What
@@ -91,14 +108,18 @@ def page() -> str:
             for suffix in SUFFIXES
             if suffix not in ("", ERROR_SUFFIX)
         ],
+        "Sets of stated coverage": [
+            CLASS_SET,
+            *(f"{token}{end}" for token in REDSHIFTS for end in (LOW, HIGH)),
+        ],
         "Derived, each with its error": derived,
         "Quality": [FLAGS_COLUMN, "REASON"],
     }
     parts = [HEAD]
     for title, names in sections.items():
-        parts.append(
-            f"## {title}\n\n| column | unit | UCD | meaning |\n|---|---|---|---|\n" + _rows(names)
-        )
+        said = f"{SETS}\n" if CLASS_SET in names else ""
+        head = f"## {title}\n\n{said}| column | unit | UCD | meaning |\n|---|---|---|---|\n"
+        parts.append(head + _rows(names))
     bits = "".join(f"| {f.bit} | `{f.name}` | {f.description} |\n" for f in quality_flags())
     parts.append(f"{FLAGS}\n| bit | name | meaning |\n|---:|---|---|\n{bits}")
     parts.append(ELSEWHERE)

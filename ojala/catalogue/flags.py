@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ojala.catalogue.domain import Domain
+from ojala.catalogue.recalibration import REDSHIFT_OF, Recalibration, magnitudes
 from ojala.model.predictor import Predictor
 from ojala.model.redshift_columns import SECOND
 from ojala.model.shown import Shown
@@ -17,8 +19,8 @@ from ojala.vocabulary.bands import narrow_bands
 from ojala.vocabulary.quality_flags import FLAGS_COLUMN, bit
 from ojala.vocabulary.quantities import CLASSES, vocabulary
 
-ENOUGH_BANDS = 50
-"""Narrow bands of the selection of Section 2.2, of 54."""
+ENOUGH_BANDS = math.ceil(50 / 54 * len(narrow_bands()))
+"""Narrow bands of the selection of Section 2.2: 50 of 54, and as many of another survey's."""
 
 SURE = 0.9
 """Probability of a class that is not ambiguous."""
@@ -33,22 +35,25 @@ WIDE = {"GALAXY": {"LOGM": 0.5, "LOGSFR": 0.5}, "QSO": {"LOGM": 0.5, "LOGSFR": 0
 WIDE |= {"STAR": {"TEFF": 500.0}}
 """Errors beyond which a quantity of a class says little: 0.5 dex as Section 4.5 cuts, 500 K."""
 
-REDSHIFT_OF = {"GALAXY": "Z_GAL", "QSO": "Z_QSO"}
-
 
 def with_flags(
     predictor: Predictor,
     shown: Shown,
     queries: Sequence[str] | None = None,
     domain: Domain | None = None,
+    recalibration: Recalibration | None = None,
 ) -> Columns:
     """The answers of ``Predictor.predict``, and QUALITY_FLAGS where nothing was asked by name.
 
     domain: of the predictor's bundle; None: OUTSIDE_TRAINING is not judged
+    recalibration: of that bundle; None: answers are as the network gives them, and have no sets
     """
-    if queries is not None:
-        return predictor.predict(shown, queries)
-    answers = predictor.predict(shown, embeddings=domain is not None)
+    everything = queries is None
+    answers = predictor.predict(shown, queries, embeddings=everything and domain is not None)
+    if recalibration is not None:
+        answers = recalibration.of(answers, magnitudes(predictor, shown))
+    if not everything:
+        return answers
     outside = None if domain is None else domain.outside(answers.pop("EMBEDDING"))
     return answers | {FLAGS_COLUMN: flags(answers, shown, outside)}
 

@@ -7,12 +7,9 @@ that are finished, and its result is that of one that nobody disturbed.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -91,19 +88,11 @@ def make_shard(job: Job, number: int, answer: Answerer) -> None:
     table, found = answer(read_piece(piece), piece)
     known = {DIGEST: job.digests[number].encode(), SEEN: found.to_json()}
     table = table.replace_schema_metadata((table.schema.metadata or {}) | known)
-    with _told(path), written_whole(path) as partial:
-        pq.write_table(table, partial, compression=COMPRESSION)
-
-
-@contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Say which file could not be written where a disk is full or broken."""
     try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
-            raise
-        raise ValueError(f"{path}: cannot be written ({os.strerror(error.errno)})") from error
+        with written_whole(path) as partial:
+            pq.write_table(table, partial, compression=COMPRESSION)
+    except OSError as error:  # it names the shard
+        raise ValueError(str(error)) from error
 
 
 def seen_of(job: Job) -> Iterator[Seen]:
@@ -113,9 +102,16 @@ def seen_of(job: Job) -> Iterator[Seen]:
 
 
 def tables_of(job: Job) -> Iterator[pa.Table]:
-    """The shards of a finished job in the order of its rows, without what is known of them."""
+    """The shards of a finished job in the order of its rows, without what is known of them.
+
+    Raises ValueError naming a shard that is damaged.
+    """
     for number in range(len(job.pieces)):
-        table = pq.read_table(job.shard(number), partitioning=None)
+        path = job.shard(number)
+        try:
+            table = pq.read_table(path, partitioning=None)
+        except (pa.ArrowException, OSError) as error:
+            raise _damaged(path, error) from None
         known = dict(table.schema.metadata or {})
         yield table.replace_schema_metadata(
             {name: text for name, text in known.items() if name not in (DIGEST, SEEN)}
@@ -123,25 +119,37 @@ def tables_of(job: Job) -> Iterator[pa.Table]:
 
 
 def _check_shards(job: Job) -> None:
-    """Remove what a kill left half-written. Raises ValueError for a shard of another job."""
+    """Remove what a kill left half-written.
+
+    Raises ValueError for a shard of another job, one that is damaged, and one of other columns.
+    """
     for partial in job.shards.glob(".*.partial.part-*.parquet"):
         partial.unlink(missing_ok=True)
     numbers = {job.shard(number).name: number for number in range(len(job.pieces))}
+    names: list[str] = []
     for path in sorted(job.shards.glob("part-*.parquet")):
+        try:
+            schema = pq.read_schema(path)
+        except (pa.ArrowException, OSError) as error:
+            raise _damaged(path, error) from None
         number = numbers.get(path.name)
-        if number is None or _digest_of(path) != job.digests[number].encode():
+        made_of = (schema.metadata or {}).get(DIGEST, b"")
+        if number is None or made_of != job.digests[number].encode():
             raise ValueError(
                 f"{job.shards}: {path.name} is of another catalogue, bundle or parameters: "
                 "remove these shards, or give another directory"
             )
+        names = names or schema.names
+        if schema.names != names:
+            raise ValueError(
+                f"{path}: its columns are not those of the shards before it; remove it, and it is "
+                "made again"
+            )
 
 
-def _digest_of(path: Path) -> bytes:
-    try:
-        known: dict[bytes, bytes] = pq.read_schema(path).metadata or {}
-    except (pa.ArrowException, OSError):
-        return b""
-    return known.get(DIGEST, b"")
+def _damaged(path: Path, error: Exception) -> ValueError:
+    said = " ".join(str(error).split())
+    return ValueError(f"{path}: a damaged shard ({said}); remove it, and it is made again")
 
 
 def digest(content: Any) -> str:

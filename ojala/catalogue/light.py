@@ -15,17 +15,29 @@ from ojala.surveys.jpas.dual_columns import dual_columns, is_dual
 from ojala.tables.columns import as_text, flat, is_list, is_text, masked_of
 from ojala.tables.qualified_names import short_names
 from ojala.tables.shards import Columns
-from ojala.vocabulary.band_columns import IN_ARRAYS, KNOWN, NARROW, band_columns
+from ojala.vocabulary.band_columns import IN_ARRAYS, KNOWN, NARROW, OF_REFERENCE, band_columns
+from ojala.vocabulary.bands import broad_bands, narrow_bands
+from ojala.vocabulary.filters import filters
 from ojala.vocabulary.quantities import observations
 
-ALL_FILTERS = range(len(NARROW), 61)
+ALL_FILTERS = range(len(NARROW), len(filters()) + 4)
 """Elements of an array that can be nothing but the filters of J-PAS, or of miniJPAS."""
 
 PLACE = Path("catalogue")
 """Of a table in memory: who read it knows the file, and says so."""
 
-OF_I = ("iSDSS", "AUTO_iSDSS")
+OF_I = (OF_REFERENCE, "AUTO_iSDSS")
 """What ``--columns`` may name beside the observations."""
+
+
+CALLED = ", ".join(
+    (
+        " ... ".join(dict.fromkeys((narrow_bands()[0].token, narrow_bands()[-1].token))),
+        *(band.token for band in broad_bands()),
+        "MORPHTYPE",
+        *OF_I,
+    )
+)
 
 
 def light(catalogue: pa.Table, named: Mapping[str, str] | None = None) -> Columns:
@@ -61,13 +73,12 @@ def called(catalogue: pa.Table, named: Mapping[str, str]) -> pa.Table:
     meant = {token.lower(): token for token in (*observations(), *OF_I)}
     meant |= {f"{name}_err": f"{token}_ERR" for name, token in meant.items()}
     known = {name.lower(): meant.get(name.lower(), "") for name in named}
-    prefix = "APER_COR_3_0_" if "isdss" in known else ""
+    prefix = "APER_COR_3_0_" if OF_REFERENCE.lower() in known else ""
     names: dict[str, str] = {}
     for name, column in named.items():
         if not known[name.lower()]:
             raise ValueError(
-                f"--columns {name}={column}: {name!r} is none of J0378 ... J0910, MAG_i, MAG_G, "
-                "MAG_R, MAG_Z, MAG_W1, MAG_W2, MORPHTYPE, iSDSS, AUTO_iSDSS, each with _ERR"
+                f"--columns {name}={column}: {name!r} is none of {CALLED}, each with _ERR"
             )
         if column not in catalogue.column_names:
             seen = ", ".join(catalogue.column_names[:8])
@@ -75,7 +86,7 @@ def called(catalogue: pa.Table, named: Mapping[str, str]) -> pa.Table:
         if column in names:
             raise ValueError(f"--columns names {column} twice: as {names[column]} and as {name}")
         token = known[name.lower()]
-        is_light = token.removesuffix("_ERR") in NARROW | {"iSDSS"}
+        is_light = token.removesuffix("_ERR") in NARROW | {OF_REFERENCE}
         names[column] = f"{prefix}{token}" if is_light else token
     _refuse_two_of_a_name(catalogue.column_names, names)
     return catalogue.rename_columns([names.get(name, name) for name in catalogue.column_names])
@@ -117,7 +128,8 @@ def _refuse_arrays(catalogue: pa.Table) -> None:
         if is_list(field.type) and size in ALL_FILTERS:
             raise ValueError(
                 f"column {field.name} holds arrays of {size}, and there is no narrow band beside: "
-                f"arrays of all 57 filters are FLUX_APER_COR_3_0 or MAG_APER_COR_3_0; {KNOWN}"
+                f"arrays of all {len(filters())} filters are FLUX_APER_COR_3_0 or "
+                f"MAG_APER_COR_3_0; {KNOWN}"
             )
 
 

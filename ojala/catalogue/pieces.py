@@ -135,17 +135,24 @@ def staged(path: Path, place: Path) -> Path:
 
 def _stage_csv(table: OpenTable, path: Path) -> None:
     """A CSV file as Parquet, first as text, then every column in the type of all its cells."""
-    with tempfile.TemporaryDirectory(dir=path.parent) as place, one_sentence(table.path):
+    with tempfile.TemporaryDirectory(dir=path.parent) as place:
         text = Path(place) / "text.parquet"
         schema = pa.schema([(name, pa.string()) for name in table.names])
         with pq.ParquetWriter(text, schema, compression=COMPRESSION) as writer:
-            for block in table.blocks(table.names, ROWS):
+            for block in _blocks(table):
                 writer.write_table(block)
         columns = [Path(place) / f"{number}.parquet" for number in range(len(table.names))]
         for name, column in zip(table.names, columns, strict=True):
-            typed = csv_tables.typed(pq.read_table(text, columns=[name])[name])
+            with one_sentence(table.path):
+                typed = csv_tables.typed(pq.read_table(text, columns=[name])[name])
             pq.write_table(pa.table({name: typed}), column, row_group_size=ROWS)
         _side_by_side(columns, path)
+
+
+def _blocks(table: OpenTable) -> Iterator[pa.Table]:
+    """A table block by block; what it raises is the reader's, not of whoever writes the blocks."""
+    with one_sentence(table.path):
+        yield from table.blocks(table.names, ROWS)
 
 
 def _side_by_side(columns: Sequence[Path], path: Path) -> None:

@@ -40,6 +40,7 @@ HEADER_KEYS = {
     "jpas_digest": ("JPASDATA", "digest of the J-PAS table (DVC)"),
     "data_source": ("DATASRC", "simulated, desi or release"),
     "domain": ("DOMAIN", "training domain of OUTSIDE_TRAINING"),
+    "recalibration": ("RECALIB", "held-out sources behind the sets of 90 %"),
     "cosmology": ("COSMO", "cosmology of the luminosities"),
     "created": ("DATE", "when the catalogue was written (UTC)"),
 }
@@ -48,6 +49,9 @@ HEADER_KEYS = {
 
 NO_DOMAIN = "none: OUTSIDE_TRAINING is not judged"
 """Entry of the provenance where no training domain was given."""
+
+NO_RECALIBRATION = "none: answers are as the network gives them"
+"""Entry of the provenance where no recalibration was given."""
 
 
 def write_vac(

@@ -24,7 +24,7 @@ def add_bundle(parser: argparse.ArgumentParser) -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """``--bundle``, ``--heads``, ``--queries``, ``--domain``, ``--backend``, ``--precision``."""
+    """``--bundle``, ``--heads``, ``--queries``, what judges and recalibrates, and the engine."""
     add_bundle(parser)
     parser.add_argument(
         "--heads", type=Path, help="directory of heads that answer as well, such as models/heads"
@@ -36,6 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--domain",
         type=Path,
         help="training domain of the bundle, by ojala domain: QUALITY_FLAGS tells who is outside",
+    )
+    parser.add_argument(
+        "--recalibration",
+        type=Path,
+        help="of the bundle, by ojala recalibrate: honest class probabilities, and sets of classes "
+        "and redshifts that hold what is true with 90 %%",
     )
     parser.add_argument(
         "--backend",
@@ -66,6 +72,7 @@ def recipe_of(arguments: argparse.Namespace) -> Recipe:
         queries=queries,
         engine=engine,
         domain=arguments.domain,
+        recalibration=arguments.recalibration,
     )
 
 

@@ -35,7 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--rejects", type=Path, help="table of the sources set aside (Parquet)")
     parser.add_argument(
-        "--min-bands", type=int, default=MIN_BANDS, help="narrow bands needed of 54 (%(default)s)"
+        "--min-bands",
+        type=int,
+        default=MIN_BANDS,
+        help=f"narrow bands needed of {len(narrow_bands())} (%(default)s)",
     )
     result.add_argument(parser)
 

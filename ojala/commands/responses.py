@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
-from astropy.table import Table
 
 from ojala.physics.passband_fit import deviation, fit
 from ojala.physics.passbands import COLUMNS
@@ -15,6 +13,7 @@ from ojala.physics.responses import load
 from ojala.tables import result
 from ojala.tables.writing import written_whole
 from ojala.vocabulary.bands import narrow_bands
+from ojala.vocabulary.directory import directory, survey_table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> None:
     """Fit every narrow band, print its largest deviation, write the table of bands."""
     responses = load(arguments.source)
-    table = Table.read(files("ojala.vocabulary.data") / "bands.ecsv", format="ascii.ecsv")
+    table = survey_table("bands.ecsv")
+    if missing := [name for name in COLUMNS if name not in table.colnames]:
+        raise ValueError(f"bands.ecsv of {directory()} has no column {missing[0]} to fit")
     shares: dict[str, float] = {}
     for band in narrow_bands():
         numbers = fit(responses[band.token])

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ojala.model.predictor import Predictor
 from ojala.model.shown import Shown
-from ojala.vocabulary.bands import broad_bands, narrow_bands
+from ojala.vocabulary.bands import broad_bands, narrow_bands, reference_band
 from ojala.vocabulary.quantities import (
     CLASSES,
     MORPHTYPES,
@@ -37,7 +37,13 @@ def golden_sources() -> NDArray[np.float32]:
     broad = [band.token for band in broad_bands()]
     seen = observations()
     values = []
-    for context in (seen, [*narrow, "MAG_i"], broad, seen[::2], ["MAG_i"]):
+    for context in (
+        seen,
+        [*narrow, reference_band().token],
+        broad,
+        seen[::2],
+        [reference_band().token],
+    ):
         # Bands of one source rise and fall together.
         drawn = rng.normal(size=(NUM_LIKE, 1)) + 0.5 * rng.normal(size=(NUM_LIKE, len(tokens)))
         drawn[:, tokens == "MORPHTYPE"] = rng.integers(0, len(MORPHTYPES), (NUM_LIKE, 1))

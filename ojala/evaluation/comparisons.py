@@ -18,7 +18,7 @@ from ojala.measures.redshift_scores import SCORES
 from ojala.physics.derived import LINES as FLUX_LINES
 from ojala.physics.derived import derived
 from ojala.tables.shards import Columns
-from ojala.vocabulary.bands import narrow_bands
+from ojala.vocabulary.bands import narrow_bands, reference_band
 from ojala.vocabulary.quantities import CLASSES
 
 Floats = NDArray[np.float64]
@@ -141,7 +141,7 @@ def is_class(truth: Columns, name: str) -> Selected:
 def brighter_than(truth: Columns, limit: float) -> Selected:
     """Sources with i < limit."""
     with np.errstate(invalid="ignore"):
-        return np.asarray(truth["MAG_i"] < limit)
+        return np.asarray(truth[reference_band().token] < limit)
 
 
 def redshift(predicted: Columns, truth: Columns, name: str) -> Comparison:
@@ -215,7 +215,7 @@ def stated(
 
 
 def line_sample(truth: Columns, token: str, faint_limit: float) -> Selected:
-    """Galaxies observed in all 54 narrow bands, one of which holds the token's line (Sect. 4.4)."""
+    """Galaxies observed in all narrow bands, one of which holds the token's line (Sect. 4.4)."""
     galaxies = is_class(truth, "galaxy") & brighter_than(truth, faint_limit)
     near = truth["z"] < LINE_REDSHIFT_LIMIT[token]
     return np.asarray(galaxies & near & (truth["num_bands"] == len(narrow_bands())))

@@ -14,6 +14,12 @@ TITLES = {"test_real": REAL, "test_synth": SYNTH}
 
 FILES = {title: name for name, title in TITLES.items()}
 
+CALIBRATED = "Test-Real, calibrated"
+"""Test-Real with the zero points of its tiles as the network found them, without labels."""
+
+SCORED = FILES | {CALIBRATED: "test_real_calibrated"}
+"""Sets that are scored, and the names of their scores."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateConfig:

@@ -14,18 +14,18 @@ import numpy as np
 
 from ojala.evaluation.comparisons import is_class
 from ojala.tables.shards import Columns
-from ojala.vocabulary.bands import narrow_bands
+from ojala.vocabulary.bands import beside_tokens, narrow_bands, reference_band
 from ojala.vocabulary.emission_lines import rest_waves
 from ojala.vocabulary.quantities import observations
 
 Predict = Callable[[Columns, Sequence[str]], Columns]
 """Answers for the sources of a catalogue, of which only the named tokens are shown."""
 
-BB = ("MAG_G", "MAG_R", "MAG_Z", "MAG_W1", "MAG_W2")
+BB = beside_tokens()
 M = "MORPHTYPE"
-REFERENCE = "MAG_i"
+REFERENCE = reference_band().token
 
-WISE = ("MAG_W1", "MAG_W2")
+WISE = beside_tokens("WISE")
 """What WISE gives: a source that it has not seen must not change its class for that."""
 
 HIDDEN_LINES = (
@@ -42,7 +42,18 @@ twice as much."""
 EDGE = 10.0
 """Angstrom beyond half of its width to which a band still holds a line: soft edges, wide lines."""
 
-LABELS = {
+JPAS_TRAYS = ("T1", "T2", "T3", "T4")
+"""What contexts are named after; a survey without them has no such context."""
+
+
+def _has(name: str) -> bool:
+    """Whether the survey has all that a context is about: trays, BB, WISE."""
+    there = {"BB": bool(BB), "WISE": bool(WISE)}
+    there |= {tray: tray in {band.tray for band in narrow_bands()} for tray in JPAS_TRAYS}
+    return all(there.get(part, True) for part in name.split("_"))
+
+
+NAMED = {
     "all": "all",
     "without_T3_T4": "without T3 and T4 (T1+T2+BB+M)",
     "T1_BB_M": "T1+BB+M",
@@ -52,7 +63,7 @@ LABELS = {
     "T3_BB_M": "T3+BB+M",
     "T4_BB_M": "T4+BB+M",
     "T1_T2_T3_BB_M": "T1+T2+T3+BB+M",
-    "narrow": "54 narrow bands and i, no BB, no M",
+    "narrow": f"{len(narrow_bands())} narrow bands and {reference_band().name}, no BB, no M",
     "without_WISE": "all but W1 and W2",
     "without_M": "all but M",
     "zero_points_0.05": "all, zero points off by 0.05 mag",
@@ -60,19 +71,17 @@ LABELS = {
     "lines_hidden": "all, bands that hold lines hidden",
     "BB_zspec": "BB and the spectroscopic redshift",
 }
-"""How figures and tables call the contexts."""
+LABELS = {name: label for name, label in NAMED.items() if _has(name)}
+"""How figures and tables call the contexts that the survey has."""
 
-PAPER = ("all", "without_T3_T4", "T1_BB_M", "BB_M", "BB")
+PAPER = tuple(filter(_has, ("all", "without_T3_T4", "T1_BB_M", "BB_M", "BB")))
 """Contexts of Fig. 3."""
 
 TRAYS = (
     *PAPER,
-    "T2_BB_M",
-    "T3_BB_M",
-    "T4_BB_M",
-    "T1_T2_T3_BB_M",
+    *filter(_has, ("T2_BB_M", "T3_BB_M", "T4_BB_M", "T1_T2_T3_BB_M")),
     "narrow",
-    "without_WISE",
+    *filter(_has, ("without_WISE",)),
     "without_M",
     *ZERO_POINTS,
 )

@@ -15,6 +15,7 @@ from ojala.measures.bootstrap import Rows, drawn, drawn_classes, interval
 from ojala.measures.calibration import Stated, calibration_of
 from ojala.measures.metrics import NOT_ENOUGH, residual_scores
 from ojala.tables.shards import Columns
+from ojala.vocabulary.bands import reference_band
 from ojala.vocabulary.quantities import CLASSES
 
 MEASURES = ("bias", "sigma_nmad", "outlier_fraction")
@@ -34,7 +35,7 @@ def by_magnitude(
     redshifts = {name: redshift(predicted, truth, name) for name in REDSHIFT_TOKENS}
     bins = []
     for centre in MAGNITUDES:
-        inside = np.abs(truth["MAG_i"] - centre) < MAG_HALF_WIDTH
+        inside = np.abs(truth[reference_band().token] - centre) < MAG_HALF_WIDTH
         counts = confusion(predicted, truth, inside)
         if not counts.sum():
             continue
@@ -64,7 +65,7 @@ def f1_by_magnitude(
     """Weighted F1 in the same bins: a line of the last panel of Fig. 3."""
     bins = []
     for centre in MAGNITUDES:
-        inside = np.abs(truth["MAG_i"] - centre) < MAG_HALF_WIDTH
+        inside = np.abs(truth[reference_band().token] - centre) < MAG_HALF_WIDTH
         counts = confusion(predicted, truth, inside)
         if counts.sum():
             score = scores_of_counts(counts, config.min_class_objects)["weighted_f1"]

@@ -71,8 +71,9 @@ def scores(
         },
         "lines_hidden": lines_hidden(predictions["lines_hidden"], truth, config),
         "nearby": nearby(predicted, truth, config),
-        "BB_zspec": control(predictions["BB_zspec"], truth, config),
     }
+    if "BB_zspec" in predictions:
+        result["BB_zspec"] = control(predictions["BB_zspec"], truth, config)
     result["galaxy"]["bpt"] = bpt_scores(predicted, truth, limit, config.min_objects)
     result["galaxy"]["whan"] = whan_scores(predicted, truth, limit, config.min_objects)
     return result

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.resources import files
 from typing import Any
@@ -12,7 +12,8 @@ from astropy.table import Table
 from matplotlib.figure import Figure
 
 from ojala.evaluation.comparisons import comparisons, stated
-from ojala.evaluation.config import REAL, SYNTH, EvaluateConfig
+from ojala.evaluation.config import FILES, REAL, SYNTH, EvaluateConfig
+from ojala.evaluation.contexts import LABELS
 from ojala.figures import (
     calibration,
     classification,
@@ -26,6 +27,7 @@ from ojala.figures import (
 from ojala.figures import comparisons as panels
 from ojala.measures.redshift_pdf import RedshiftPdf
 from ojala.tables.shards import Columns
+from ojala.vocabulary.bands import beside_tokens
 
 Draw = Callable[[], Figure]
 
@@ -80,8 +82,19 @@ class Surroundings:
     nearest: surveys.Rows
 
 
+MATERIAL = {
+    "masses_control": "BB_zspec" in LABELS,
+    "magnitudes_and_colours": {"MAG_G", "MAG_R"} <= set(beside_tokens("Legacy")),
+}
+"""Plates that need broad bands beside the survey's own, and whether there are any."""
+
+
 def album(found: Evaluated, around: Surroundings) -> tuple[Plate, ...]:
-    """The plates of a report, in the order of ``data/plates.ecsv``."""
+    """The plates of a report, in the order of ``data/plates.ecsv``.
+
+    Of the two test sets, and without those of MATERIAL that the survey lacks.
+    """
+    found = replace(found, scores={name: found.scores[name] for name in FILES})
     table = Table.read(files("ojala.vocabulary.data") / "plates.ecsv", format="ascii.ecsv")
     draws = (
         _of_scores(found) | _of_quantities(found) | _of_errors(found) | _of_surveys(found, around)
@@ -94,6 +107,7 @@ def album(found: Evaluated, around: Surroundings) -> tuple[Plate, ...]:
             draw=draws[str(row["name"])],
         )
         for row in table
+        if MATERIAL.get(str(row["name"]), True)
     )
 
 
@@ -115,7 +129,9 @@ def _of_quantities(found: Evaluated) -> dict[str, Draw]:
     compared = {n: comparisons(*found.pair(n), faint_limit=limit) for n in (REAL, SYNTH)}
     both = compared[REAL], compared[SYNTH]
     broad = [
-        comparisons(*found.pair(name, "BB_zspec"), faint_limit=limit) for name in (REAL, SYNTH)
+        comparisons(*found.pair(name, "BB_zspec"), faint_limit=limit)
+        for name in (REAL, SYNTH)
+        if MATERIAL["masses_control"]
     ]
     predicted = {name: found.predictions[name]["all"] for name in (SYNTH, REAL)}
     return {

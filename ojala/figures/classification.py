@@ -20,9 +20,9 @@ Sets = Mapping[str, Mapping[str, Any]]
 """Scores (``evaluation.scores``) of Test-Real and Test-Synth, by that name."""
 
 CONTEXT_COLOURS = dict(
-    zip(PAPER, ("k", "tab:purple", "tab:orange", "tab:cyan", "0.6"), strict=True)
+    zip(PAPER, ("k", "tab:purple", "tab:orange", "tab:cyan", "0.6"), strict=False)
 )
-CONTEXT_WIDTHS = dict(zip(PAPER, (5.0, 3.6, 2.4, 1.6, 1.6), strict=True))
+CONTEXT_WIDTHS = dict(zip(PAPER, (5.0, 3.6, 2.4, 1.6, 1.6), strict=False))
 """Widths of lines: those drawn first are wider, and are seen where they coincide."""
 
 MEASURES = {"purity": "Purity", "completeness": "Completeness", "f1": "F1"}

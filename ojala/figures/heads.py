@@ -14,6 +14,9 @@ from scipy.ndimage import gaussian_filter
 from ojala.evaluation.config import TITLES
 from ojala.figures.panels import MIN_OBJECTS, not_enough
 from ojala.tables.shards import Columns
+from ojala.vocabulary.bands import reference_band
+
+REFERENCE = reference_band().token
 
 CONTOURS = (0.15, 0.4, 0.7)
 """Densities over the largest one at which contours run."""
@@ -56,7 +59,7 @@ def _panel(axis: Axes, answer: Columns, truth: Columns, quantity: str) -> Any:
     low, high = np.quantile(np.concatenate([true, given]), [0.003, 0.997])
     edge = 0.1 * max(high - low, 1e-9)
     limits = (float(low - edge), float(high + edge))
-    points = axis.scatter(true, given, c=truth["MAG_i"], s=8, cmap="viridis_r", lw=0, alpha=0.8)
+    points = axis.scatter(true, given, c=truth[REFERENCE], s=8, cmap="viridis_r", lw=0, alpha=0.8)
     _contours(axis, true, given, limits)
     axis.plot(limits, limits, color="k", lw=0.9, ls="--", label="one to one")
     errors = [float(np.nanmedian(columns[f"{quantity}_ERR"])) for columns in (truth, answer)]

@@ -17,6 +17,9 @@ from ojala.figures.style import COLOURS
 from ojala.measures.redshift_modes import modes
 from ojala.measures.redshift_pdf import ONE_SIGMA, RedshiftPdf
 from ojala.tables.shards import Columns
+from ojala.vocabulary.bands import reference_band
+
+REFERENCE = reference_band().token
 
 NUM_COLUMNS = 4
 SEED = 5
@@ -60,7 +63,7 @@ def examples(redshifts: Mapping[str, RedshiftPdf], truth: Columns, faint_limit: 
 def _as_they_come(candidates: NDArray[np.bool_], truth: Columns) -> NDArray[np.intp]:
     """One source of each quarter in magnitude, at random."""
     rows = np.flatnonzero(candidates)
-    ordered = rows[np.argsort(truth["MAG_i"][rows], kind="stable")]
+    ordered = rows[np.argsort(truth[REFERENCE][rows], kind="stable")]
     rng = np.random.default_rng(SEED)
     ends = np.linspace(0, len(ordered), NUM_COLUMNS + 1).astype(int)
     return np.array([rng.choice(ordered[a:b]) for a, b in pairwise(ends) if b > a], dtype=np.intp)
@@ -91,7 +94,10 @@ def _panel(axis: Axes, pdf: RedshiftPdf, truth: Columns, row: np.intp, name: str
     shown = [float(end[0]) for end in pdf.interval(0.98)] + [z_true]
     margin = max(MARGIN * (max(shown) - min(shown)), 0.01)
     axis.set(xlim=(min(shown) - margin, max(shown) + margin), ylim=(0, top), yticks=[])
-    said = [f"i = {truth['MAG_i'][row]:.1f}", f"{found.first[0]:.3f} ({found.first_weight[0]:.0%})"]
+    said = [
+        f"i = {truth[REFERENCE][row]:.1f}",
+        f"{found.first[0]:.3f} ({found.first_weight[0]:.0%})",
+    ]
     if found.second_weight[0] > 0:
         said.append(f"{found.second[0]:.3f} ({found.second_weight[0]:.0%})")
     said.append(f"true {z_true:.3f}")

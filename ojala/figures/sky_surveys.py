@@ -19,13 +19,16 @@ from ojala.surveys.desi.arms import WAVE
 from ojala.surveys.desi.coadds import read_coadd
 from ojala.surveys.jpas.dual_mode import read_dual
 from ojala.tables.shards import Columns
-from ojala.vocabulary.bands import band, narrow_bands
+from ojala.vocabulary.bands import band, narrow_bands, reference_band
+
+REFERENCE = reference_band().token
 
 Floats = NDArray[np.float64]
 
 SAMPLE_COLOURS = {
     "BGS": "tab:orange",
     "LOWZ": "tab:brown",
+    "DC3R2": "tab:olive",
     "LRG": "tab:red",
     "ELG": "tab:purple",
     "QSO": "tab:green",
@@ -96,7 +99,7 @@ def _kinds(truth: Columns) -> dict[str, NDArray[np.bool_]]:
 def _typical(sky: Path, truth: Columns, chosen: NDArray[np.bool_]) -> int | None:
     """A source with a whole spectrum that both surveys see, of the brighter ones of its kind."""
     rows = np.flatnonzero(chosen & (truth["targetid"] > 0) & (truth["number"] > 0))
-    rows = rows[np.argsort(-truth["MAG_i"][rows])]
+    rows = rows[np.argsort(-truth[REFERENCE][rows])]
     for row in rows[len(rows) // 8 :]:
         whole = np.mean(_spectrum(sky, truth, row).ivar > 0) > 0.95
         if whole and np.isfinite(_j_spectrum(sky, truth, row)[1]).all():
@@ -181,7 +184,7 @@ def _j_spectrum(sky: Path, truth: Columns, row: int) -> tuple[Floats, Floats, Fl
 
 @cache
 def _i_band() -> ResponseMatrix:
-    return prepare(WAVE, packaged(), ["MAG_i"])
+    return prepare(WAVE, packaged(), [REFERENCE])
 
 
 def _signal_to_noise(axis: Axes, sky: Path, truth: Columns) -> None:
@@ -231,7 +234,7 @@ def _gap(axis: Axes, sky: Path, truth: Columns) -> None:
     """Measured over true colour against i, band by band: the sim-to-real gap."""
     keys = {key: n for n, key in enumerate(zip(truth["tile_id"], truth["number"], strict=True))}
     true = np.stack([truth[band.token] for band in narrow_bands()], axis=1)
-    is_bright = magnitude(truth, "MAG_i") < 21
+    is_bright = magnitude(truth, REFERENCE) < 21
     parts: dict[str, list[Floats]] = {"GALAXY": [], "STAR": []}
     for path in sorted((sky / "jpas").glob("*.fits"))[:FILES]:
         for block in read_dual(path):
@@ -240,7 +243,7 @@ def _gap(axis: Axes, sky: Path, truth: Columns) -> None:
             measured = block.flux[:, NARROW] / block.flux[:, [I_BAND]]
             for name, kept in parts.items():
                 chosen = is_bright[rows] & (truth["spectype"][rows] == name)
-                over_i = true[rows[chosen]] / truth["MAG_i"][rows[chosen], None]
+                over_i = true[rows[chosen]] / truth[REFERENCE][rows[chosen], None]
                 kept.append(measured[chosen] / over_i)
     wave = np.array([band.wave for band in narrow_bands()])
     for name, colour in (("GALAXY", "tab:red"), ("STAR", "tab:blue")):

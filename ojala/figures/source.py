@@ -11,13 +11,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from ojala.catalogue.recalibration import REDSHIFT_OF
 from ojala.figures.style import COLOURS
 from ojala.measures.redshift_modes import modes
 from ojala.measures.redshift_pdf import ONE_SIGMA, RedshiftPdf
 from ojala.tables.shards import Columns, numbers
-from ojala.vocabulary.bands import Band, band, broad_bands, narrow_bands
+from ojala.vocabulary.bands import Band, band, broad_bands, narrow_bands, reference_band
 from ojala.vocabulary.emission_lines import rest_waves
 from ojala.vocabulary.quantities import CLASSES, quantities
+
+REFERENCE = reference_band().token
 
 LINES = {
     "OII_3726": "[OII]",
@@ -26,9 +29,6 @@ LINES = {
     "HALPHA_6562": r"H$\alpha$",
 }
 """Emission lines that are marked where the answered redshift puts them."""
-
-REDSHIFT_OF = {"GALAXY": "Z_GAL", "QSO": "Z_QSO"}
-"""What the redshift of a class is asked by."""
 
 LIMITS = 3300.0, 9700.0
 """Angstrom: beyond the bluest and the reddest narrow band."""
@@ -66,8 +66,8 @@ def _said(columns: Columns, observed: Collection[str], answers: Columns) -> str:
     """What is in the title: magnitude, number of bands, class."""
     num_narrow = sum(one.token in observed for one in narrow_bands())
     said = [f"{num_narrow} narrow bands"]
-    if "MAG_i" in observed:
-        said.insert(0, f"i = {_value(columns, 'MAG_i'):.2f}")
+    if REFERENCE in observed:
+        said.insert(0, f"i = {_value(columns, REFERENCE):.2f}")
     found = str(answers["CLASS"][0])
     said.append(f"{found} ({_share(answers, found)})" if found else str(answers["REASON"][0]))
     return ", ".join(said)
@@ -103,10 +103,10 @@ def _spectrum(axis: Axes, columns: Columns, observed: Collection[str], colour: s
 
 def _broad(axis: Axes, columns: Columns, observed: Collection[str], colour: str) -> None:
     """Broad bands within the spectrum as ratios to i, each as wide as it is."""
-    if "MAG_i" not in observed:
+    if REFERENCE not in observed:
         return
     shown = [one for one in broad_bands() if one.token in observed and one.wave < LIMITS[1]]
-    ratio = [_over_i(one, _value(columns, one.token), _value(columns, "MAG_i")) for one in shown]
+    ratio = [_over_i(one, _value(columns, one.token), _value(columns, REFERENCE)) for one in shown]
     axis.errorbar(
         [one.wave for one in shown],
         ratio,
@@ -122,7 +122,7 @@ def _broad(axis: Axes, columns: Columns, observed: Collection[str], colour: str)
 
 def _over_i(one: Band, magnitude: float, mag_i: float) -> float:
     """f_lambda of an AB magnitude over that of i."""
-    return float(10 ** (-0.4 * (magnitude - mag_i)) * (band("MAG_i").wave / one.wave) ** 2)
+    return float(10 ** (-0.4 * (magnitude - mag_i)) * (band(REFERENCE).wave / one.wave) ** 2)
 
 
 def _mark_lines(axis: Axes, found: str, answers: Columns) -> None:

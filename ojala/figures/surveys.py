@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from ojala.figures.style import COLOURS
 from ojala.tables.shards import Columns
-from ojala.vocabulary.bands import narrow_bands
+from ojala.vocabulary.bands import narrow_bands, reference_band
 from ojala.vocabulary.quantities import CLASSES
+
+REFERENCE = reference_band().token
 
 Floats = NDArray[Any]
 Rows = NDArray[np.int64]
@@ -28,7 +30,7 @@ MAGNITUDE_WINDOW = 0.1  # in which a counterpart is searched, Sect. 2.3
 def examples(mocks: Columns, seed: int) -> Rows:
     """Rows of mocks to show: up to three of each class, bright enough for their features."""
     rng = np.random.default_rng([seed, 5])
-    bright = (mocks["MAG_i"] > EXAMPLE_LIMITS[0]) & (mocks["MAG_i"] < EXAMPLE_LIMITS[1])
+    bright = (mocks[REFERENCE] > EXAMPLE_LIMITS[0]) & (mocks[REFERENCE] < EXAMPLE_LIMITS[1])
     rows: list[int] = []
     for code in range(len(CLASSES)):
         candidates = np.flatnonzero(bright & (mocks["SPECTYPE"] == code))
@@ -93,7 +95,7 @@ def _sed(axis: Axes, mock: Mapping[str, Any], jpas: Mapping[str, Any]) -> None:
     style: dict[str, Any] = {"fmt": "o", "mfc": "white", "mec": "k", "ms": 3.5, "lw": 0.6}
     axis.errorbar(wave, flux, flux_err, ecolor="0.4", label="mock", **style)
     name = CLASSES[int(mock["SPECTYPE"])]
-    magnitudes = f"i = {mock['MAG_i']:.1f} and {jpas['MAG_i']:.1f}"
+    magnitudes = f"i = {mock[REFERENCE]:.1f} and {jpas[REFERENCE]:.1f}"
     redshift = "" if name == "STAR" else f"z = {mock['z']:.3f}, "
     axis.set_title(f"{name} (n = 1 + 1), {redshift}{magnitudes}", fontsize=9)
     both = np.concatenate([flux, other])

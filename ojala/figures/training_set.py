@@ -18,8 +18,14 @@ from ojala.training_set.noise_comparison import ErrorSet
 from ojala.vocabulary.bands import narrow_bands
 from ojala.vocabulary.quantities import CLASSES
 
-SNR_BANDS = ("J0390", "J0520", "J0660", "J0860")
-CLASS_BAND = "J0660"
+
+def _nearest(wave: float) -> str:
+    """The narrow band nearest to a wavelength, Angstrom."""
+    return min(narrow_bands(), key=lambda band: abs(band.wave - wave)).token
+
+
+SNR_BANDS = tuple(dict.fromkeys(map(_nearest, (3900.0, 5200.0, 6600.0, 8600.0))))
+CLASS_BAND = _nearest(6600.0)
 """Bands whose S/N is drawn: of all sources, and class by class."""
 
 
@@ -154,7 +160,9 @@ def noise(sets: Mapping[str, ErrorSet]) -> Figure:
     """
     figure = Figure(figsize=(13, 9.6), layout="constrained")
     axes = figure.subplots(3, 4)
-    for axis, token in zip(axes[0], SNR_BANDS, strict=True):
+    for axis in axes[0, len(SNR_BANDS) :]:
+        axis.set_axis_off()
+    for axis, token in zip(axes[0], SNR_BANDS, strict=False):
         _snr(axis, sets, token)
         axis.set(title=f"{token}, all sources")
     for code, (axis, name) in enumerate(zip(axes[1], CLASSES, strict=False)):
@@ -197,7 +205,7 @@ def _correlations(axes: Sequence[Axes], sets: Mapping[str, ErrorSet]) -> Any:
         distance = np.sqrt(np.nanmean((correlation - reference) ** 2))
         title = f"{name} (n = {len(sets[name].mag_i):,})"
         axis.set_title(f"{title}\nrms difference to J-PAS {distance:.2f}", fontsize=9)
-        ticks = range(4, len(tokens), 12)
+        ticks = range(min(4, len(tokens) - 1), len(tokens), 12)
         axis.set_xticks(ticks, [tokens[tick] for tick in ticks], fontsize=7)
         axis.set_yticks(ticks, [tokens[tick] for tick in ticks], fontsize=7)
         axis.set(xlabel="Band", ylabel="Band")

@@ -30,6 +30,7 @@ from ojala.measures.bootstrap import Rows, drawn, interval
 from ojala.measures.calibration import Stated
 from ojala.measures.metrics import sigma_nmad
 from ojala.tables.shards import Columns
+from ojala.vocabulary.bands import reference_band
 from ojala.vocabulary.quantities import CLASSES
 
 Statistic = Callable[[Rows], Floats]
@@ -173,7 +174,7 @@ class _Gate:
         """Time for the timed sources, and the size of the bundle; measured once, no interval."""
         for measure in ("latency", "megabytes"):
             values = np.array([getattr(shown, measure) for shown in self.shown])
-            num = min(self.config.num_timed, len(self.truth["MAG_i"]))
+            num = min(self.config.num_timed, len(self.truth[reference_band().token]))
             yield self._row(COST, "bundle", measure, num, values, values[None], values[1])
 
     def _class_rows(self, selected: Selected) -> Iterator[Row]:

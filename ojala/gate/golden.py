@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ojala.model.redshift_columns import SECOND
 from ojala.tables.shards import Columns, columns_of
-from ojala.vocabulary.bands import narrow_bands
+from ojala.vocabulary.bands import narrow_bands, reference_band
 from ojala.vocabulary.quantities import CLASSES, MORPHTYPES, NO_CODE, REDSHIFTS
 
 GOLDEN = "golden.parquet"
@@ -38,14 +38,14 @@ def golden_objects(sources: Columns) -> Columns:
     for name, values in objects.items():
         if name == "MORPHTYPE":
             values[-1] = NO_CODE
-        elif name != "MAG_i" and values.dtype.kind == "f":
+        elif name != reference_band().token and values.dtype.kind == "f":
             values[-1] = np.nan
     return objects
 
 
 def _chosen(sources: Columns) -> list[int]:
     """Rows by magnitude, the one with the fewest bands, and one of each morphology."""
-    mag_i = sources["MAG_i"]
+    mag_i = sources[reference_band().token]
     by_magnitude = np.argsort(np.where(np.isfinite(mag_i), mag_i, np.inf), kind="stable")
     known = by_magnitude[: int(np.isfinite(mag_i).sum())]
     rows = [int(known[round(share * (len(known) - 1))]) for share in QUANTILES]

@@ -24,6 +24,7 @@ from ojala.measures.redshift_scores import score_columns
 from ojala.model import bundle
 from ojala.model.predictor import Predictor
 from ojala.tables.shards import Columns, column, columns_of, read_table
+from ojala.vocabulary.bands import reference_band
 
 ANSWERS, FOUND = "answers.parquet", "found.json"
 REPEATS = 3
@@ -142,7 +143,7 @@ def _check_golden(predictor: Predictor, path: Path) -> int:
     answers = predictor.predict(objects)
     golden.check_answers(answers)
     golden.check_same(answers, stored)
-    return len(objects["MAG_i"])
+    return len(objects[reference_band().token])
 
 
 def _seconds(predictor: Predictor, table: pa.Table) -> float:

@@ -16,7 +16,6 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +28,13 @@ from ojala.model.network import Ojala
 from ojala.model.presets import ModelConfig
 from ojala.model.scaling import Scaling
 from ojala.tables.writing import written_whole
+from ojala.vocabulary import directory as survey
 
 WEIGHTS, CONFIG, SCALING = "weights.safetensors", "config.json", "scaling.json"
 PROVENANCE = "provenance.json"
+LABEL_CONTEXT = "label_context"
+"""Entry of a bundle's provenance: share of the sources that were shown labels in training."""
+
 VOCABULARY = ("bands.ecsv", "quantities.ecsv")
 
 
@@ -58,8 +61,7 @@ def save(
         write_json(partial / CONFIG, asdict(model.config))
         scaling.write(partial / SCALING)
         for name in VOCABULARY:
-            with as_file(files("ojala.vocabulary.data") / name) as packaged:
-                shutil.copyfile(packaged, partial / name)
+            shutil.copyfile(survey.directory() / name, partial / name)
         write_json(partial / PROVENANCE, dict(provenance))
         return digest(partial)
 
@@ -148,29 +150,37 @@ def _check_tensors(
 
 
 def _check_vocabulary(path: Path) -> None:
-    """Raise ValueError where a bundle's tokens are not those of this version."""
-    with as_file(files("ojala.vocabulary.data") / path.name) as packaged:
-        known = _tokens(packaged)
+    """Raise ValueError where a bundle's tokens are not those of this process."""
+    known = _tokens(survey.directory() / path.name)
     try:
         found = _tokens(path)
     except Exception as error:
         raise ValueError(f"{path}: not a readable token table ({error})") from None
     for token_id in sorted(known.keys() | found.keys()):
-        if known.get(token_id) != found.get(token_id):
+        theirs, ours = found.get(token_id, ("absent", "")), known.get(token_id, ("none", ""))
+        if theirs != ours:
+            shown = slice(1) if theirs[0] != ours[0] else slice(2)
             raise ValueError(
-                f"{path}: another vocabulary, token {token_id} is "
-                f"{found.get(token_id, 'absent')}, expected {known.get(token_id, 'none')}"
+                f"{path}: another vocabulary, token {token_id} is {' '.join(theirs[shown])}, "
+                f"expected {' '.join(ours[shown])}; with {survey.VARIABLE}={path.parent} in the "
+                "environment it is this bundle's"
             )
 
 
-def _tokens(path: Path) -> dict[int, str]:
-    """Name and categories of every token id of a table."""
+def _tokens(path: Path) -> dict[int, tuple[str, str]]:
+    """Of every token id of a table the name and categories, and what else a network sees of it."""
     table = Table.read(path, format="ascii.ecsv")
-    categories = table["categories"] if "categories" in table.colnames else [""] * len(table)
     return {
-        int(row["token_id"]): " ".join([str(row["token"]), str(codes)]).strip()
-        for row, codes in zip(table, categories, strict=True)
+        int(row["token_id"]): (
+            " ".join(str(row[name]) for name in ("token", *_there(table, "categories"))).strip(),
+            " ".join(str(row[name]) for name in _there(table, "kind", "wave")),
+        )
+        for row in table
     }
+
+
+def _there(table: Table, *names: str) -> list[str]:
+    return [name for name in names if name in table.colnames]
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -27,7 +27,7 @@ class Context:
 def full_context(values: Tensor, allowed: Tensor) -> Context:
     """All tokens that are there and allowed, in the vocabulary's order.
 
-    values: (num_sources, 76), NaN where missing; allowed: (76,), bool
+    values: (num_sources, num_tokens), NaN where missing; allowed: (num_tokens,), bool
     """
     present = torch.isfinite(values) & allowed
     counts = present.sum(dim=1)
@@ -40,7 +40,7 @@ def full_context(values: Tensor, allowed: Tensor) -> Context:
 def chosen(values: Tensor, index: Tensor, taken: Tensor, *, full: bool) -> Context:
     """The tokens at ``index`` of each source, (num_sources, num_tokens), where ``taken``.
 
-    values: (num_sources, 76); index, taken: (num_sources, num_tokens); full: all are taken
+    values: (num_sources, num_tokens); index, taken: (num_sources, num_tokens); full: all are taken
     """
     return Context(
         ids=torch.where(taken, index + 1, 0),

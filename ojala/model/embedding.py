@@ -3,8 +3,8 @@
     token = gelu(E'[row] value + b[row]),    E'[row] = E[row] + metadata(row)
     query = E'[id]
 
-A row is a token id (0 is padding, 1..76 the vocabulary) or one category of a categorical token
-(rows 77 ...), whose value is 1: a morphological type is not a number.
+A row is a token id (0 is padding, 1, 2, ... the vocabulary) or one category of a categorical token
+(the rows after them), whose value is 1: a morphological type is not a number.
 
 Shape letters: B batch, C context tokens, Q queries, R rows, D width.
 """
@@ -67,7 +67,7 @@ class TokenEmbedding(nn.Module):
 
 
 def band_features() -> Tensor:
-    """Normalised log wavelength, has-wavelength and is-narrow of each token id, (77, 3)."""
+    """Normalised log wavelength, has-wavelength and is-narrow of each token id, (num_ids, 3)."""
     features = torch.zeros(NUM_IDS, 3)
     blue, red = (math.log10(wave) for wave in WAVE_RANGE)
     for band in bands():
@@ -77,7 +77,7 @@ def band_features() -> Tensor:
 
 
 def category_offsets() -> tuple[Tensor, int]:
-    """Row of a categorical token's code 0, and 0 for all other ids, (77, 1); number of rows."""
+    """Row of a categorical token's code 0, 0 for other ids, (num_ids, 1); number of rows."""
     offsets = torch.zeros(NUM_IDS, 1)
     num_rows = NUM_IDS
     for quantity in quantities():

@@ -34,7 +34,7 @@ class Stretch(nn.Module):
 
 
 def redshift_scale(scaling: Scaling) -> Tensor:
-    """Sigma and median of redshift tokens by token id, 0 and 0 for all others, (77, 2)."""
+    """Sigma and median of redshift tokens by token id, 0 and 0 for all others, (num_ids, 2)."""
     scale = np.zeros((len(vocabulary()) + 1, 2), dtype=np.float32)
     for token in REDSHIFTS:
         index = vocabulary().index(token)

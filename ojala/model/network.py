@@ -22,7 +22,7 @@ from ojala.model.presets import ModelConfig
 class Ojala(nn.Module):
     """Encoder-decoder transformer over photometric tokens.
 
-    Context: ids (B, C) in 1..76 and scaled values (B, C), a code for categorical tokens.
+    Context: ids (B, C) in 1, 2, ... and scaled values (B, C), a code for categorical tokens.
     padding (B, C) is True where there is no token; None says that there is no padding at all,
     which is faster and gives the same numbers. Every row needs at least one token.
     """

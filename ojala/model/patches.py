@@ -3,10 +3,11 @@
     features(band) = present (gelu(E u + b), u, 1),    u = asinh(scaled value)
     token of a patch = W_patch (features of its bands, their neighbours and i) + b_patch
 
-One token per band is a sequence of 61 single numbers, whose first layer sees no line and no break.
+One token per band is a sequence of single numbers, whose first layer sees no line and no break.
 Here the tokens are patches of narrow bands, blue to red; broad bands and MORPHTYPE; the labels that
-are known; and summaries, which a residual network of all observations writes. What is not in the
-context leaves zeros and says so, so that any subset is a context, and nothing is ever padded.
+are known; and summaries, which a residual network of all observations writes, and of those labels
+where the sizes say so: mass follows from light and redshift together. What is not in the context
+leaves zeros and says so, so that any subset is a context, and nothing is ever padded.
 
 Shape letters: B batch, C context tokens, Q queries, I token ids, F features, G patches, D width.
 """
@@ -19,10 +20,10 @@ from torch.nn import functional as F
 
 from ojala.model.embedding import NUM_IDS, band_features, category_offsets
 from ojala.model.presets import PatchConfig
-from ojala.vocabulary.bands import broad_bands, narrow_bands
+from ojala.vocabulary.bands import broad_bands, narrow_bands, reference_band
 from ojala.vocabulary.quantities import observations, quantities, queries, vocabulary
 
-I_BAND = vocabulary().index("MAG_i") + 1
+I_BAND = reference_band().token_id
 MORPHTYPE = vocabulary().index("MORPHTYPE") + 1
 
 
@@ -38,7 +39,8 @@ class PatchEmbedding(nn.Module):
         self.weight_GND = nn.Parameter(torch.randn(len(members), fan_in, width) / fan_in**0.5)
         self.position_GD = nn.Parameter(0.3 * torch.randn(len(members), width))
         self.labels = nn.Linear(len(queries()) * num_features, width)
-        self.summaries = Summaries(len(observations()) * num_features, width, config)
+        summarised = vocabulary() if config.labels_in_summaries else observations()
+        self.summaries = Summaries(len(summarised) * num_features, width, config)
         self.asked = nn.Parameter(0.3 * torch.randn(NUM_IDS, width))
         self.metadata = nn.Sequential(
             nn.Linear(3, metadata_width), nn.SiLU(), nn.Linear(metadata_width, width)
@@ -46,12 +48,12 @@ class PatchEmbedding(nn.Module):
         self.features_I3: Tensor
         self.members: Tensor
         self.label_ids: Tensor
-        self.observed_ids: Tensor
+        self.summarised_ids: Tensor
         for name, tensor in (
             ("features_I3", band_features()),
             ("members", members.flatten()),
             ("label_ids", _ids(queries())),
-            ("observed_ids", _ids(observations())),
+            ("summarised_ids", _ids(summarised)),
         ):
             self.register_buffer(name, tensor, persistent=False)
 
@@ -64,8 +66,7 @@ class PatchEmbedding(nn.Module):
         patches_GBD = torch.bmm(seen_BGN.transpose(0, 1), self.weight_GND)
         patches_BGD = patches_GBD.transpose(0, 1) + self.position_GD
         labels_BD = self.labels(features_BIF.index_select(1, self.label_ids).flatten(1))
-        observed_BN = features_BIF.index_select(1, self.observed_ids).flatten(1)
-        summaries_BSD = self.summaries(observed_BN)
+        summaries_BSD = self.summaries(features_BIF.index_select(1, self.summarised_ids).flatten(1))
         dtype = labels_BD.dtype
         return torch.cat([patches_BGD.to(dtype), labels_BD.unsqueeze(1), summaries_BSD], dim=1)
 
@@ -118,7 +119,7 @@ class BandFeatures(nn.Module):
 
 
 class Summaries(nn.Module):
-    """All observations at once through residual layers: cheap, and they see every line together."""
+    """All of a context at once through residual layers: cheap, and they see every line together."""
 
     def __init__(self, num_inputs: int, width: int, config: PatchConfig) -> None:
         super().__init__()
@@ -136,13 +137,13 @@ class Summaries(nn.Module):
         self.norm = nn.LayerNorm(config.summary_width)
         self.write = nn.Linear(config.summary_width, config.num_summaries * width)
 
-    def forward(self, observed_BN: Tensor) -> Tensor:
-        """Tokens, (B, num_summaries, D), from features of what is observed, (B, N)."""
-        hidden = self.read(observed_BN)
+    def forward(self, seen_BN: Tensor) -> Tensor:
+        """Tokens, (B, num_summaries, D), from features of what is seen, (B, N)."""
+        hidden = self.read(seen_BN)
         for layer in self.layers:
             hidden = hidden + layer(hidden)
         tokens: Tensor = self.write(self.norm(hidden))
-        return tokens.view(len(observed_BN), -1, self.width)
+        return tokens.view(len(seen_BN), -1, self.width)
 
 
 def patches(config: PatchConfig) -> Tensor:

@@ -1,8 +1,9 @@
 """The Predictor: catalogue columns in, physical quantities out.
 
 Evaluation, catalogue, service and notebooks all predict through it, so that what was trained is
-what is served. Sources are taken in groups of the same number of tokens: nothing is padded, and
-the answer for a source does not depend on the sources beside it.
+what is served. Sources are taken in groups of the same number of tokens, so that no token is
+padded, and a group is filled up to EVEN_ROWS: on a CPU the answer for a source does not depend on
+the sources beside it, nor on how many they are, to the last bit.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ojala.measures.redshift_pdf import RedshiftPdf, gaussian
-from ojala.model import redshift_columns
+from ojala.model import joint_draws, redshift_columns
 from ojala.model.answers import Answers
-from ojala.model.bundle import Bundle
+from ojala.model.bundle import LABEL_CONTEXT, Bundle
 from ojala.model.context import Context, full_context
 from ojala.model.device import autocast, default_device, known_precision, rows_per_batch
+from ojala.model.distributions import Categories, Distribution, Gaussians, Redshifts
 from ojala.model.head_protocol import Head, by_name
 from ojala.model.likelihood import Stretch
 from ojala.model.network import pooled
@@ -34,6 +36,19 @@ Array = NDArray[np.floating[Any]]
 
 REDSHIFT_ERROR, OF_Z = "redshift_error", "of z"
 """Entry of a bundle's provenance whose network answers the error of z, not of dz / (1 + z)."""
+
+CATEGORIES = {"SPECTYPE": CLASSES, "MORPHTYPE": MORPHTYPES}
+
+EVEN_ROWS = 8
+"""Sources are asked about in multiples of this, the last one repeated where there are fewer.
+
+A product of matrices is summed in another order where its last rows do not fill a register block,
+which has 4 rows with AVX2 and 8 with AVX-512.
+"""
+
+READ_ROWS = 64
+"""Sources whose p(z) are read at a time, if there are so many: each reading has a cost of its own,
+and the steps of a large catalogue are never held at once."""
 
 QUIET_ROWS = 20_000
 """Sources that are predicted without a progress bar."""
@@ -116,11 +131,15 @@ class Predictor:
         self.check_queries(asked)
         tokens = tuple(query for query in asked if query not in self.heads)
         query_ids = torch.tensor([_token_id(token) for token in tokens], device=self.device)
-        answers = self._in_batches(values, lambda given: self._answer(given, query_ids))
+        answers = self._in_batches(
+            values,
+            lambda given: self._answer(given, query_ids),
+            lambda parts: self._read_from_steps(parts, query_ids),
+        )
         columns: Columns = {}
         for query in asked:
             if query in self.heads:
-                columns |= self.heads[query].answer(answers[-1])
+                columns |= _of_head(self.heads[query], answers[-1])
             else:
                 columns |= self._physical(query, answers, tokens.index(query))
         if embeddings:
@@ -149,6 +168,46 @@ class Predictor:
         )
         everyone = _of_everyone({"STEPS": steps}, seen.answered)["STEPS"]
         return self._pdfs(everyone)
+
+    def sample(
+        self,
+        catalogue: Catalogue | Shown,
+        queries: Sequence[str],
+        num_draws: int,
+        *,
+        seed: int = 0,
+        context: Sequence[str] | None = None,
+    ) -> Columns:
+        """Draws from the joint distribution of several quantities, (num_sources, num_draws) each.
+
+        Draw k of one query belongs to draw k of the others: each query is asked for with those
+        before it in the context (``joint_draws``).
+
+        queries: tokens of the vocabulary, in the order in which they are drawn; all of one class
+            (Z_GAL and LOGM are those the source has if it is a galaxy), or after SPECTYPE, and
+            then NaN where the class that was drawn has no such quantity
+        seed: 0 or more; the same seed draws the same of a source, whatever stands beside it
+        catalogue, context: as of ``predict``
+        Returns physical values by token, names of SPECTYPE and MORPHTYPE, and REASON: a source
+        that cannot be answered has NaN or "" there, as ``predict`` has.
+        Raises ValueError as ``predict`` does, for a head, a token that is shown as well or asked
+        for twice, quantities that no class has, no draws, and a network that was not trained with
+        labels in its context, where there are several queries.
+        """
+        seen, asked = self.shown(catalogue, context), tuple(queries)
+        self.check_queries(asked)
+        if head := next((query for query in asked if query in self.heads), None):
+            raise ValueError(f"{head} is a head: it has no distribution that could be drawn from")
+        joint_draws.check(asked, num_draws, seed, seen.used)
+        if len(asked) > 1 and not self.bundle.provenance.get(LABEL_CONTEXT):
+            raise ValueError(
+                "this network was trained without labels in its context "
+                "(masking.views.label_context): it cannot draw several quantities together"
+            )
+        values = seen.values[seen.answered]
+        draws = joint_draws.drawn(values, asked, num_draws, seed, self._distribution)
+        columns = {token: self._of_draws(token, draws[:, step]) for step, token in enumerate(asked)}
+        return _of_everyone(columns, seen.answered) | {"REASON": seen.reason}
 
     def embed(self, catalogue: Catalogue | Shown, *, context: Sequence[str] | None = None) -> Array:
         """Embeddings of the sources: mean-pooled encoder tokens, (num_sources, width) float32.
@@ -187,7 +246,7 @@ class Predictor:
         return memory
 
     def _answer(self, given: Context, query_ids: Tensor) -> tuple[Tensor, ...]:
-        """Scaled mean and 1 sigma, class and type probabilities per query; embedding."""
+        """Scaled mean and 1 sigma, class and type probabilities per query; steps; embedding."""
         memory = self._memory(given)
         if not len(query_ids):
             return (pooled(memory),)
@@ -195,30 +254,36 @@ class Predictor:
         answers = self.model.answer(memory, query_ids)
         error = (0.5 * answers.log_variance).exp() * self.stretch(query_ids, answers.mean)
         spectype, morphtype = answers.spectype.softmax(-1), answers.morphtype.softmax(-1)
-        redshift = self._read_from_steps(answers, query_ids[0])
-        return answers.mean, error, spectype, morphtype, redshift, pooled(memory)
+        return answers.mean, error, spectype, morphtype, self._of_steps(answers), pooled(memory)
 
     def _steps(self, given: Context, query_ids: Tensor) -> Tensor:
         """Probabilities of the steps of both redshifts, (batch, kinds, steps)."""
+        return self._of_steps(
+            self.model.answer(self._memory(given), query_ids.expand(len(given), -1))
+        )
+
+    def _of_steps(self, answers: Answers) -> Tensor:
+        """Probabilities of steps, (batch, kinds, steps); none of a network of Gaussians."""
         head = self.model.heads.redshift
-        answers = self.model.answer(self._memory(given), query_ids.expand(len(given), -1))
-        assert head is not None and answers.redshift is not None
+        if head is None or answers.redshift is None:
+            return answers.mean.new_empty((len(answers.mean), len(REDSHIFTS), 0))
         return head.probability(answers.redshift)
 
-    def _read_from_steps(self, answers: Answers, query_ids: Tensor) -> Tensor:
-        """What is said of each redshift that is asked for, (batch, kinds, numbers).
+    def _read_from_steps(self, parts: tuple[Array, ...], query_ids: Tensor) -> tuple[Array, ...]:
+        """Answers with what is said of each redshift that is asked for in place of its steps.
 
-        Read batch by batch, so that the steps of a large catalogue are never held at once.
+        (batch, kinds, numbers)
         """
-        num, kinds = len(answers.mean), len(REDSHIFTS)
-        said = np.full((num, kinds, len(redshift_columns.SUFFIXES)), np.nan)
-        head = self.model.heads.redshift
-        if head is not None and answers.redshift is not None:
-            steps = head.probability(answers.redshift).cpu().numpy()
+        if len(parts) == 1:
+            return parts
+        *others, steps, embedding = parts
+        num, kinds, num_steps = steps.shape
+        said = np.full((num, kinds, len(redshift_columns.SUFFIXES)), np.nan, dtype=np.float32)
+        if num_steps:
             for kind, (token, pdf) in enumerate(self._pdfs(steps).items()):
                 if _token_id(token) in query_ids:
                     said[:, kind] = redshift_columns.summary(pdf)
-        return torch.from_numpy(said)
+        return (*others, said, embedding)
 
     def _pdfs(self, steps: Array) -> dict[str, RedshiftPdf]:
         """Distributions by token, of the probabilities of their steps, (num, kinds, steps)."""
@@ -230,28 +295,72 @@ class Predictor:
             for kind, token in enumerate(REDSHIFTS)
         }
 
+    def _distribution(self, values: Array, token: str) -> Distribution:
+        """What is said of a token, scaled (``joint_draws.Ask``)."""
+        query_ids = torch.tensor([_token_id(token)], device=self.device)
+        if token in REDSHIFTS and self.model.heads.redshift is not None:
+            kind = REDSHIFTS.index(token)
+            (steps,) = self._in_batches(
+                values, lambda given: (self._steps(given, query_ids)[:, kind],)
+            )
+            edges = self.model.heads.redshift.edges_KS[kind].double().cpu().numpy()
+            scaling = self.bundle.scaling
+            return Redshifts(
+                RedshiftPdf(edges=edges, probability=steps),
+                lambda z: scaling.scale(token, z, np.zeros_like(z))[0],
+                lambda scaled: scaling.unscale(token, scaled, np.zeros_like(scaled))[0],
+            )
+        mean, error, spectype, morphtype = self._in_batches(
+            values, lambda given: self._answer(given, query_ids)[:4]
+        )
+        if token in CATEGORIES:
+            probability = spectype if token == "SPECTYPE" else morphtype
+            return Categories(probability[:, 0])
+        return Gaussians(mean[:, 0], error[:, 0])
+
+    def _of_draws(self, token: str, scaled: Array) -> NDArray[Any]:
+        """Physical values, or names of categories, of scaled draws of any shape."""
+        if token in CATEGORIES:
+            return np.array(CATEGORIES[token], dtype=object)[scaled.astype(np.intp)]
+        value, _ = self.bundle.scaling.unscale(token, scaled, np.zeros_like(scaled))
+        return value.astype(np.float32)
+
     @torch.inference_mode()
     def _in_batches(
-        self, values: Array, answer: Callable[[Context], tuple[Tensor, ...]]
+        self,
+        values: Array,
+        answer: Callable[[Context], tuple[Tensor, ...]],
+        read: Callable[[tuple[Array, ...]], tuple[Array, ...]] = lambda parts: parts,
     ) -> tuple[Array, ...]:
-        """What ``answer`` says of all sources, asked in batches of one token count each."""
+        """What ``answer`` says of all sources, asked in batches of one token count each.
+
+        read: applied to the answers about READ_ROWS sources or more
+        """
         if not len(values):  # the shapes of an answer are those about any source
             blank = np.zeros((1, values.shape[1]), dtype=np.float32)
-            return tuple(part[:0] for part in self._in_batches(blank, answer))
+            return tuple(part[:0] for part in self._in_batches(blank, answer, read))
         everything = torch.ones(values.shape[1], dtype=torch.bool, device=self.device)
-        order, parts = [], []
+        order: list[NDArray[np.intp]] = []
+        unread, parts, num_unread = [], [], 0
         for rows in tqdm(
             list(_like_batches(values, self.batch_size)),
             desc="predict",
             unit="batch",
             disable=None if len(values) > QUIET_ROWS else True,
         ):
-            given = full_context(torch.from_numpy(values[rows]).to(self.device), everything)
+            given = full_context(torch.from_numpy(_even(values[rows])).to(self.device), everything)
             with autocast(self.device, self.precision):
-                parts.append([part.float().cpu().numpy() for part in answer(given)])
+                said = answer(given)
+            unread.append([part[: len(rows)].float().cpu().numpy() for part in said])
             order.append(rows)
+            num_unread += len(rows)
+            if num_unread >= READ_ROWS:
+                parts.append(read(_joined(unread)))
+                unread, num_unread = [], 0
+        if unread:
+            parts.append(read(_joined(unread)))
         back = np.argsort(np.concatenate(order), kind="stable")
-        return tuple(np.concatenate(part)[back] for part in zip(*parts, strict=True))
+        return tuple(part[back] for part in _joined(parts))
 
     def _physical(self, token: str, answers: tuple[Array, ...], position: int) -> Columns:
         mean, error, spectype, morphtype, redshift, _ = answers
@@ -269,6 +378,23 @@ class Predictor:
                 token, redshift_columns.gaussian_summary(value, value_err)
             )
         return {token: value.astype(np.float32), f"{token}_ERR": value_err.astype(np.float32)}
+
+
+def _even(values: Array) -> Array:
+    """Rows filled up to a multiple of EVEN_ROWS with the last one."""
+    missing = -len(values) % EVEN_ROWS
+    return np.concatenate([values, np.repeat(values[-1:], missing, axis=0)])
+
+
+def _joined(parts: Sequence[Sequence[Array]]) -> tuple[Array, ...]:
+    """Answers about some sources and others as answers about all."""
+    return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
+
+
+def _of_head(head: Head, embeddings: Array) -> Columns:
+    """What a head answers, asked about an even number of sources as the network is."""
+    answers = head.answer(_even(embeddings)) if len(embeddings) else head.answer(embeddings)
+    return {name: values[: len(embeddings)] for name, values in answers.items()}
 
 
 def _of_everyone(columns: Columns, answered: NDArray[np.bool_]) -> Columns:

@@ -15,6 +15,7 @@ class PatchConfig:
     value_width: features of a band's value
     num_summaries: tokens that see all observations at once
     summary_width, summary_layers: the residual network that writes them
+    labels_in_summaries: summaries see the labels that are known as well, beside the light
     Raises ValueError naming the size that is too small.
     """
 
@@ -24,6 +25,7 @@ class PatchConfig:
     num_summaries: int
     summary_width: int
     summary_layers: int
+    labels_in_summaries: bool = False
 
     def __post_init__(self) -> None:
         for name in ("bands", "value_width", "num_summaries", "summary_width"):
@@ -128,6 +130,7 @@ PRESETS = {
             num_summaries=4,
             summary_width=256,
             summary_layers=3,
+            labels_in_summaries=True,
         ),
         redshift_steps=512,
     ),
@@ -147,6 +150,7 @@ PRESETS = {
             num_summaries=8,
             summary_width=1024,
             summary_layers=3,
+            labels_in_summaries=True,
         ),
         redshift_steps=800,
     ),

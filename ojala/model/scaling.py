@@ -35,9 +35,9 @@ TRANSFORMS = ("linear", "asinh")
 
 @dataclass(frozen=True, kw_only=True)
 class Scaling:
-    """Medians and widths of all 76 tokens, in the order of the vocabulary.
+    """Medians and widths of all tokens, in the order of the vocabulary.
 
-    median, sigma: of the transformed values, shape (76,); 0 and 1 for categorical tokens
+    median, sigma: of the transformed values, shape (num_tokens,); 0 and 1 for categorical tokens
     transforms: "linear" or "asinh", one per token
 
     Raises ValueError naming the token that cannot be scaled.

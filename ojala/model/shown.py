@@ -28,12 +28,14 @@ from ojala.tables.sentinels import (
 )
 from ojala.tables.shards import CATEGORICAL, Columns, codes_given, column, numbers
 from ojala.vocabulary.band_columns import BROAD, NARROW, BandColumns, band_columns
+from ojala.vocabulary.bands import reference_band
 from ojala.vocabulary.quantities import NO_CODE, vocabulary
 
 Array = NDArray[np.floating[Any]]
 Catalogue: TypeAlias = Mapping[str, NDArray[Any]] | pa.Table | Photometry
 
-NO_I = "no usable MAG_i"
+REFERENCE = reference_band().token
+NO_I = f"no usable {REFERENCE}"
 NO_RATIOS = "narrow bands that are no ratios to i"
 NOTHING = "no observed band or type"
 """Why a source has no answers."""
@@ -78,7 +80,8 @@ class Remark:
 class Shown:
     """What there is of the sources of a catalogue.
 
-    values: scaled, (num_sources, 76) float32 in the order of the vocabulary, NaN where missing
+    values: scaled, (num_sources, num_tokens) float32 in the order of the vocabulary, NaN where
+        missing
     reason: why a source cannot be answered, "" where it can, (num_sources,)
     used: tokens that at least one source has
     remarks: on values that were taken for not observed
@@ -121,9 +124,10 @@ def shown(catalogue: Catalogue, scaling: Scaling, context: Sequence[str]) -> Sho
         if token not in vocabulary():
             raise ValueError(f"{token!r} of the context is not a token of the vocabulary")
     columns = token_columns(catalogue)
-    if "MAG_i" in context and "MAG_i" not in columns:
+    if REFERENCE in context and REFERENCE not in columns:
         raise ValueError(
-            "the catalogue has no column MAG_i: narrow bands are fluxes over that of i"
+            f"the catalogue has no column {REFERENCE}: narrow bands are fluxes over that of "
+            f"{reference_band().name}"
         )
     tokens = [token for token in context if token in columns]
     if not tokens:
@@ -141,7 +145,7 @@ def shown(catalogue: Catalogue, scaling: Scaling, context: Sequence[str]) -> Sho
         values[:, index], _ = scaling.scale(token, value, np.zeros_like(value))
     return Shown(
         values=values,
-        reason=_reasons(values, are_over_i, "MAG_i" in context),
+        reason=_reasons(values, are_over_i, REFERENCE in context),
         used=frozenset(token for token, value in observed.items() if np.isfinite(value).any()),
         remarks=tuple(_remarks(columns, given, observed, are_over_i)),
     )
@@ -151,7 +155,8 @@ def token_columns(catalogue: Catalogue) -> Columns:
     """The columns of the vocabulary, and AUTO_iSDSS, of a catalogue in any layout that is known.
 
     Narrow bands are ratios to f_lambda(i), magnitudes AB; <TOKEN>_ERR is an error as it was given
-    (it tells whether a value is usable). Where there is no MAG_i it is taken from AUTO_iSDSS.
+    (it tells whether a value is usable). The magnitude of the reference, MAG_i, is taken from
+    AUTO_iSDSS where it is not there.
     Raises ValueError as ``band_columns`` does, and for a cell that is no number.
     """
     if isinstance(catalogue, Photometry):
@@ -169,8 +174,8 @@ def token_columns(catalogue: Catalogue) -> Columns:
     if found.auto:
         auto = without_marks(_numbers(given, found.auto))
         columns["AUTO_iSDSS"] = auto
-        if "MAG_i" not in columns:
-            columns["MAG_i"], _ = mag_of_flux(auto, np.zeros_like(auto), ARCHIVE_I_WAVE)
+        if REFERENCE not in columns:
+            columns[REFERENCE], _ = mag_of_flux(auto, np.zeros_like(auto), ARCHIVE_I_WAVE)
     if found.kind != "ratio":
         columns |= _over_i(given, found)
     return columns
@@ -261,7 +266,7 @@ def _reasons(values: Array, are_over_i: NDArray[np.bool_], needs_i: bool) -> NDA
     reason[~np.isfinite(values).any(axis=1)] = NOTHING
     reason[~are_over_i] = NO_RATIOS
     if needs_i:
-        reason[~np.isfinite(values[:, vocabulary().index("MAG_i")])] = NO_I
+        reason[~np.isfinite(values[:, vocabulary().index(REFERENCE)])] = NO_I
     return reason
 
 

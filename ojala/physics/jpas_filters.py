@@ -1,4 +1,4 @@
-"""The 57 filters of a J-PAS dual-mode table: their order, their AB fluxes, their flags."""
+"""The filters of a dual-mode table, 57 of J-PAS: their order, their AB fluxes, their flags."""
 
 from __future__ import annotations
 
@@ -7,15 +7,25 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ojala.vocabulary.bands import band, narrow_bands
+from ojala.vocabulary.bands import narrow_bands, reference_band
 from ojala.vocabulary.constants import AB_ZERO_FLUX, ANGSTROM_PER_SECOND, POGSON
+from ojala.vocabulary.filters import filters
 
-FILTERS = ("uJAVA", *(band.token for band in narrow_bands()), "J1007", "iSDSS")
+FILTERS = tuple(each.name for each in filters())
 """Names of the array elements, in the order of the archive's table jpas.Filter."""
 
-I_BAND = FILTERS.index("iSDSS")
-NARROW = slice(1, 1 + len(narrow_bands()))
-"""Elements of the 54 narrow bands."""
+I_BAND = len(FILTERS) - 1
+"""The reference, iSDSS of J-PAS: the last element."""
+
+
+def _narrow() -> slice | NDArray[np.intp]:
+    places = [FILTERS.index(band.token) for band in narrow_bands()]
+    in_a_row = list(range(places[0], places[0] + len(places)))
+    return slice(places[0], in_a_row[-1] + 1) if places == in_a_row else np.array(places)
+
+
+NARROW = _narrow()
+"""Elements of the narrow bands: 54 of J-PAS, in a row."""
 
 APERTURES = ("auto", "aper_cor_3_0", "aper_cor_6_0")
 """Apertures of the archive that this project reads or writes."""
@@ -32,8 +42,11 @@ NOT_DETECTED = 99.0
 FLUX_UNIT = 1e-19
 """erg/s/cm2/Angstrom, the unit of J-PAS fluxes."""
 
-ARCHIVE_I_WAVE = 7725.0
-"""iSDSS in the archive's table jpas.Filter, Angstrom: what links its magnitudes and fluxes."""
+ARCHIVE_I_WAVE = 7725.0 if FILTERS[I_BAND] == "iSDSS" else reference_band().wave
+"""iSDSS in the archive's table jpas.Filter, Angstrom: what links its magnitudes and fluxes.
+
+Of another survey, the pivot of its reference.
+"""
 
 I_WAVE_CARD = "IWAVE"
 """Header card of tables whose i band has another pivot, as that of the simulated sky."""
@@ -66,12 +79,13 @@ def usable(flags: NDArray[Any], mask_flags: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def pivots(i_wave: float | None = None) -> NDArray[np.float64]:
-    """Pivot wavelengths of FILTERS, Angstrom; uJAVA and J1007, never used, as the archive says.
+    """Pivot wavelengths of FILTERS, Angstrom; those that are no bands, as the archive says.
 
-    i_wave: of iSDSS; None: of the packaged i band, which mocks and the simulated sky use
+    i_wave: of the reference; None: of its band, which mocks and the simulated sky use
     """
-    others = {"uJAVA": 3497.0, "J1007": 9316.0, "iSDSS": i_wave or band("MAG_i").wave}
-    return np.array([others.get(name) or band(name).wave for name in FILTERS])
+    known = {band.token: band.wave for band in narrow_bands()}
+    waves = [known.get(each.name, each.wave) for each in filters()[:-1]]
+    return np.array([*waves, i_wave or reference_band().wave])
 
 
 def flux_of_mag(
@@ -80,7 +94,7 @@ def flux_of_mag(
     """f_lambda and its 1 sigma, 1e-19 erg/s/cm2/Angstrom, of AB magnitudes.
 
     f_lambda = c x 3631 Jy / wave^2 x 10^(-0.4 m); NaN where the magnitude is NaN.
-    wave: pivot wavelengths, Angstrom; None: those of the 57 filters, for (num_sources, 57) arrays
+    wave: pivot wavelengths, Angstrom; None: those of FILTERS, for (num_sources, num_filters) arrays
     """
     flux = _flux_of_zero(wave) * 10 ** (-0.4 * np.asarray(mag_ab, dtype=np.float64))
     return flux, flux * mag_ab_err / POGSON
@@ -91,7 +105,7 @@ def mag_of_flux(
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """AB magnitudes and errors of f_lambda, as in ``flux_of_mag``; NaN where flux <= 0.
 
-    All of any shape that broadcasts with wave: (num_sources, 57) where wave is None.
+    All of any shape that broadcasts with wave: (num_sources, num_filters) where wave is None.
     """
     flux = np.where(np.asarray(flux) > 0, np.asarray(flux, dtype=np.float64), np.nan)
     mag_ab, mag_ab_err = -2.5 * np.log10(flux / _flux_of_zero(wave)), POGSON * flux_err / flux

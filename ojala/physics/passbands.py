@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import cache
-from importlib.resources import files
 
 import numpy as np
-from astropy.table import Table
 from numpy.typing import NDArray
+
+from ojala.vocabulary.bands import narrow_bands
+from ojala.vocabulary.directory import directory, survey_table
 
 TOP_REACH = 1.2
 """Half widths from the centre beyond which the top is held constant."""
@@ -63,9 +64,11 @@ COLUMNS = tuple(field.name for field in fields(Passband))
 
 
 def passband(token: str) -> Passband:
-    """The packaged curve of a narrow band. Raises ValueError for any other token."""
+    """The analytic curve of a narrow band. Raises ValueError for any other token."""
     if token not in _passbands():
-        raise ValueError(f"band {token!r} has no analytic curve: expected one of J0378 ... J0910")
+        known = list(_passbands())
+        which = f": expected one of {known[0]} ... {known[-1]}" if known else ""
+        raise ValueError(f"band {token!r} has no analytic curve{which}")
     return _passbands()[token]
 
 
@@ -84,6 +87,15 @@ def _edge(depth: NDArray[np.float64], skew: float) -> NDArray[np.float64]:
 
 @cache
 def _passbands() -> dict[str, Passband]:
-    table = Table.read(files("ojala.vocabulary.data") / "bands.ecsv", format="ascii.ecsv")
-    narrow = table[table["kind"] == "narrow"]
-    return {str(row["token"]): from_numbers(np.array([row[c] for c in COLUMNS])) for row in narrow}
+    table = survey_table("bands.ecsv")
+    drawn = {band.token for band in narrow_bands() if not band.response}
+    if missing := [name for name in COLUMNS if drawn and name not in table.colnames]:
+        raise ValueError(
+            f"{directory() / 'bands.ecsv'}: {min(drawn)} has neither a response nor a {missing[0]}"
+        )
+    rows = {str(row["token"]): row for row in table}
+    return {
+        token: from_numbers(np.array([rows[token][name] for name in COLUMNS]))
+        for token in rows
+        if token in drawn
+    }

@@ -26,10 +26,14 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ojala.physics.passbands import passband
-from ojala.vocabulary.bands import Band, broad_bands, narrow_bands
+from ojala.vocabulary.bands import Band, bands, narrow_bands
+from ojala.vocabulary.directory import directory
 
 FAINTEST = 1e-4
 """Throughput, relative to the peak, at which an analytic curve ends."""
+
+WISE = {"MAG_W1": "wise2010-W1", "MAG_W2": "wise2010-W2"}
+"""speclite's names of the curves of WISE."""
 
 LEGACY = {
     "S": {"MAG_G": "decamDR1-g", "MAG_R": "decamDR1-r", "MAG_Z": "decamDR1-z"},
@@ -45,7 +49,8 @@ SVO_NAME = "OAJ/JPAS.{token}"
 """The service's name of a narrow band."""
 
 MAX_OFFSET = 50.0
-"""Angstrom between a curve's mean and its band's wavelength beyond which it is another band's."""
+"""Angstrom between a curve's mean and its band's wavelength beyond which it is another band's; of
+a band wider than 200 Angstrom a quarter of its width."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +78,27 @@ class Response:
 
 
 def packaged() -> dict[str, Response]:
-    """The response of every band by token: analytic narrow bands, broad bands of speclite."""
-    narrow = {band.token: _analytic(band) for band in narrow_bands()}
-    return narrow | {band.token: _speclite(band.response) for band in broad_bands()}
+    """The response of every band by token, as its row of ``bands.ecsv`` says."""
+    return {band.token: curve(band) for band in bands()}
+
+
+def curve(band: Band) -> Response:
+    """A band's curve: analytic where ``response`` is "", a file of the survey's, or speclite's.
+
+    Raises ValueError where it is neither a file beside the tables nor a name of speclite's.
+    """
+    if not band.response:
+        return _analytic(band)
+    path = directory() / band.response
+    if path.is_file():
+        return _read_curve(path, band)
+    try:
+        return _speclite(band.response)
+    except ValueError:
+        raise ValueError(
+            f"{directory() / 'bands.ecsv'}: the response {band.response!r} of {band.token} is "
+            "neither a file beside the table nor a filter of speclite"
+        ) from None
 
 
 def load(source: str | Path = "packaged") -> dict[str, Response]:
@@ -122,6 +145,11 @@ def legacy(photsys: str) -> dict[str, Response]:
     if photsys not in LEGACY:
         raise ValueError(f"photsys {photsys!r} is not known: expected 'N' or 'S'")
     return {token: _speclite(name) for token, name in LEGACY[photsys].items()}
+
+
+def wise() -> dict[str, Response]:
+    """The responses of WISE's W1 and W2."""
+    return {token: _speclite(name) for token, name in WISE.items()}
 
 
 @cache
@@ -183,7 +211,7 @@ def _checked(
     except ValueError as error:
         raise ValueError(f"{origin}: {error}") from error
     mean = float(np.trapezoid(wave * throughput, wave) / np.trapezoid(throughput, wave))
-    if abs(mean - band.wave) > MAX_OFFSET:
+    if abs(mean - band.wave) > max(MAX_OFFSET, band.fwhm / 4):
         raise ValueError(
             f"{origin}: mean wavelength {mean:.1f}, expected about {band.wave} Angstrom"
         )

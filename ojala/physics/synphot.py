@@ -22,6 +22,9 @@ from ojala.vocabulary.constants import AB_ZERO_FLUX, ANGSTROM_PER_SECOND
 
 Floats = NDArray[np.floating]
 
+MIN_COVERAGE = 0.95
+"""Share of a response that must have data for the band to be observed."""
+
 FLUX_UNIT = 1e-17
 """erg/s/cm2/Angstrom: the unit of spectra throughout."""
 
@@ -129,7 +132,7 @@ def prepare(
 
 
 def synthesize(
-    flux: Floats, ivar: Floats | None, matrix: ResponseMatrix, min_coverage: float = 0.95
+    flux: Floats, ivar: Floats | None, matrix: ResponseMatrix, min_coverage: float = MIN_COVERAGE
 ) -> BandFluxes:
     """The flux densities of spectra in all bands of ``matrix``.
 

@@ -111,7 +111,7 @@ def peers(found: Evaluated, compared: Mapping[str, Any] | None) -> Markup:
     """
     if compared is None:
         return paragraph("Not run: `make peers` writes reports/peers.json.")
-    sizes = {name: sum(scores["num_of_class"].values()) for name, scores in found.scores.items()}
+    sizes = {name: sum(found.scores[name]["num_of_class"].values()) for name in FILES}
     if any(compared["num_test"].get(FILES[name]) != size for name, size in sizes.items()):
         return paragraph("reports/peers.json is of other test sets than this report: run it again.")
     return (

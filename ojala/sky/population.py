@@ -26,6 +26,7 @@ SAMPLES: dict[str, tuple[ModuleType, str, str]] = {
     "field quasars": (quasars, "field", ""),
     "field stars": (stars, "field", ""),
     "LOWZ": (galaxies, "lowz", "bright"),
+    "DC3R2": (galaxies, "dc3r2", "dark"),
 }
 """Samples by name: who draws and renders them, what they are called there, DESI's programme."""
 

@@ -10,8 +10,8 @@ from ojala.sky.population import FIELD, SAMPLES
 
 
 def _desi_mix() -> dict[str, float]:
-    galaxies = {"BGS": 0.32, "LOWZ": 0.02, "LRG": 0.14, "ELG": 0.14}
-    return galaxies | {"QSO": 0.16, "MWS": 0.18, "FAINT": 0.04}
+    galaxies = {"BGS": 0.28, "LOWZ": 0.02, "DC3R2": 0.14, "LRG": 0.11, "ELG": 0.11}
+    return galaxies | {"QSO": 0.19, "MWS": 0.12, "FAINT": 0.03}
 
 
 def _field_mix() -> dict[str, float]:

@@ -32,7 +32,7 @@ from ojala.tables.shards import (
     codes_given,
     mocks_schema,
 )
-from ojala.vocabulary.bands import broad_bands, narrow_bands
+from ojala.vocabulary.bands import broad_bands, narrow_bands, reference_band
 from ojala.vocabulary.quantities import CLASSES, NO_CODE
 
 WEIGHTS = ("prob2", "prob")
@@ -274,6 +274,7 @@ def _released_light(block: Columns, path: Path, first_row: int) -> Columns:
     if "MORPHTYPE" in block:
         columns["MORPHTYPE"] = _codes(block["MORPHTYPE"], "MORPHTYPE", path, first_row)
     i_flux = _matrix(block, ["AUTO_iSDSS"])[:, 0]
-    of_mag, _ = flux_of_mag(columns["MAG_i"], columns["MAG_i_ERR"], ARCHIVE_I_WAVE)
+    reference = reference_band().token
+    of_mag, _ = flux_of_mag(columns[reference], columns[f"{reference}_ERR"], ARCHIVE_I_WAVE)
     columns["AUTO_iSDSS"] = np.where(np.isfinite(i_flux), i_flux, of_mag).astype(np.float32)
     return columns

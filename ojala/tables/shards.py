@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from ojala.tables.columns import flat
 from ojala.tables.files import read_table_file
 from ojala.tables.writing import written_whole
-from ojala.vocabulary.bands import narrow_bands
+from ojala.vocabulary.bands import measured_tokens
 from ojala.vocabulary.quantities import (
     CLASSES,
     MORPHTYPES,
@@ -63,7 +63,7 @@ JPAS_KEYS = pa.schema(
         ("healpix", pa.int32()),  # nside 64, nested
         ("ra", pa.float64()),
         ("dec", pa.float64()),
-        ("num_bands", pa.int16()),  # narrow bands observed, of 54
+        ("num_bands", pa.int16()),  # narrow bands observed
         (
             "AUTO_iSDSS",
             pa.float32(),
@@ -83,8 +83,9 @@ EXTRA_LABELS = pa.schema(
 EXCLUDED = pa.schema([("targetid", pa.int64()), ("survey", pa.string()), ("program", pa.string())])
 """Key of the sources that must not be trained on."""
 
-PERTURBED = (*(band.token for band in narrow_bands()), "MAG_i")
-"""Tokens that J-PAS measures: the ones that take a donor's error and are perturbed by it."""
+PERTURBED = measured_tokens()
+"""Tokens that J-PAS measures, narrow bands and the reference: they take a donor's error and are
+perturbed by it."""
 
 CLEAN_SUFFIX = "_CLEAN"
 """Of the columns that hold what a band was before it was perturbed."""
@@ -115,7 +116,7 @@ def noisy_schema() -> pa.Schema:
 
 
 def jpas_schema() -> pa.Schema:
-    """Columns of the J-PAS table: keys and the 61 observations, no labels."""
+    """Columns of the J-PAS table: keys and the observations, no labels."""
     return pa.schema([*JPAS_KEYS, *token_fields(observations())])
 
 
@@ -207,15 +208,20 @@ def write_shards(
 
 
 def shard_paths(path: str | Path) -> list[Path]:
-    """The Parquet files of a table: the file itself, or the shards of a directory, in order.
+    """The Parquet files of a table: the file itself, or the shards of a directory, by number.
 
     Raises ValueError where there are none.
     """
     path = Path(path)
-    paths = [path] if path.is_file() else sorted(path.glob("part-*.parquet"))
+    paths = [path] if path.is_file() else sorted(path.glob("part-*.parquet"), key=_by_number)
     if not paths:
         raise ValueError(f"{path}: no Parquet shards (part-*.parquet) found")
     return paths
+
+
+def _by_number(shard: Path) -> tuple[int, str]:
+    """Of part-99999 and part-100000 the longer name is the later one."""
+    return len(shard.name), shard.name
 
 
 def read_table(path: str | Path, columns: Sequence[str] | None = None) -> pa.Table:

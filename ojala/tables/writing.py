@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
+"""Of a disk that is full or broken: whoever writes a file meets them, and seldom says which."""
+
 
 def check_place(path: Path) -> None:
     """Raise OSError naming ``path`` where no file can be written: before the work, not after."""
@@ -45,10 +48,11 @@ def written_whole(path: str | Path) -> Iterator[Path]:
         os.replace(partial, path)
     except OSError as error:
         places = {str(place) for place in (path.parent, *path.parent.parents)}
-        if partial.name not in str(error) and str(error.filename) not in places:
+        number = _no_room(error) or error.errno
+        if not (partial.name in str(error) or str(error.filename) in places or number in NO_ROOM):
             raise
         # Where a directory should be made, a file stands in its way.
-        number = errno.ENOTDIR if isinstance(error, FileExistsError) else error.errno
+        number = errno.ENOTDIR if isinstance(error, FileExistsError) else number
         reason = os.strerror(number) if number else "the place is not writable"
         raise _refusal(path, reason) from error
     finally:
@@ -56,3 +60,10 @@ def written_whole(path: str | Path) -> Iterator[Path]:
             shutil.rmtree(partial)
         elif partial.exists():
             partial.unlink()
+
+
+def _no_room(error: OSError) -> int:
+    """The number of NO_ROOM that an error tells of, or 0; astropy says it in words alone."""
+    if error.errno in NO_ROOM:
+        return error.errno
+    return errno.ENOSPC if "Not enough space on disk" in str(error) else 0

@@ -19,7 +19,14 @@ from torch.nn import functional as F
 from ojala.model.context import Context, chosen
 from ojala.training.fresh_noise import renoised
 from ojala.training.resident import ResidentTable, is_label_on
-from ojala.training.views import Views, ViewsConfig, draw_views, shown, targets
+from ojala.training.views import (
+    Views,
+    ViewsConfig,
+    draw_views,
+    known_labels,
+    shown,
+    targets,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +76,11 @@ class MaskingConfig:
                 f"masking.calibration_err is {self.calibration_err}, expected 0 mag or more"
             )
 
+    @property
+    def label_context(self) -> float:
+        """Share of the sources that are shown labels and asked for others; the paper's is 0."""
+        return 0.0 if self.views is None else self.views.label_context
+
 
 PAPER = MaskingConfig()
 """The paper's choice."""
@@ -94,7 +106,7 @@ class Batch:
 
 
 def token_weights(frequency: Tensor, max_weight: float) -> Tensor:
-    """Weights of the tokens, 1 / frequency up to a cap; 0 for a token that never occurs, (76,)."""
+    """Weights of tokens, 1 / frequency up to a cap; 0 for one that never occurs, (num_tokens,)."""
     weights = (1 / frequency).clamp(max=max_weight)
     return torch.where(frequency > 0, weights, 0.0)
 
@@ -172,24 +184,32 @@ def _every_label(
     errors: Tensor,
     races: tuple[Tensor, Tensor],
 ) -> Batch:
-    """Every label of a source is asked for, beside a context that its view decides."""
+    """Every label that is not known is asked for, beside a context that its view decides."""
     target_race, context_race = races
     weights = token_weights(table.frequency, config.max_token_weight)
     present = torch.isfinite(values)
-    is_target = targets(views_config, views, present, target_race / weights)
-    available = present & ~is_target & ~_excluded(is_target)
-    context = _viewed(config, views, values, available, context_race / weights)
+    known = known_labels(views, present, target_race)
+    is_target = targets(views_config, views, present, known, target_race / weights)
+    available = present & ~is_target & ~is_label_on(table.device)
+    context = _viewed(config, views, values, available, context_race / weights, known)
     most = min(table.most_labels + views_config.num_bands, values.shape[1])
     index, won = _winners(target_race, is_target, most)
     return _batch(context, values, errors, index, won)
 
 
 def _viewed(
-    config: MaskingConfig, views: Views, values: Tensor, available: Tensor, race: Tensor
+    config: MaskingConfig,
+    views: Views,
+    values: Tensor,
+    available: Tensor,
+    race: Tensor,
+    known: Tensor | None = None,
 ) -> Context:
-    """The context of each source's view, one column a token."""
+    """The context of each source's view, and the labels that are known; one column a token."""
     keep = (config.keep_min_frac, config.keep_max_frac)
     taken = shown(views, available, race, keep, config.min_context)
+    if known is not None:
+        taken = taken | known
     ids = torch.arange(1, values.shape[1] + 1, device=values.device)
     return Context(
         ids=torch.where(taken, ids, 0), values=torch.where(taken, values, 0.0), padding=~taken
@@ -219,7 +239,7 @@ def draw_context(
 ) -> Context:
     """Contexts of sources without labels (real J-PAS), chosen as those of the mocks are.
 
-    weights: the token weights of the mocks, (76,)
+    weights: the token weights of the mocks, (num_tokens,)
     """
     rows = table.draw(batch_size, generator)[part]
     race = _exponential(1, batch_size, table, generator)[0, part]

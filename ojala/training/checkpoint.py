@@ -16,6 +16,10 @@ from torch.optim import Optimizer
 from ojala.tables.writing import written_whole
 
 
+class UnreadableError(ValueError):
+    """A checkpoint that is absent, cut short or none."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainState:
     """All that a training needs to go on: a checkpoint's content.
@@ -44,11 +48,11 @@ class TrainState:
 
     @classmethod
     def read(cls, path: str | Path) -> TrainState:
-        """Read what ``write`` wrote. Raises ValueError naming an unreadable file."""
+        """Read what ``write`` wrote. Raises UnreadableError that names the file."""
         try:
             return cls(**torch.load(path, map_location="cpu", weights_only=True))
         except Exception as error:
-            raise ValueError(f"{path}: not a readable checkpoint ({error})") from None
+            raise UnreadableError(f"{path}: not a readable checkpoint ({error})") from None
 
 
 def captured(epoch: int, objective: nn.Module, optimizers: Iterable[Optimizer]) -> TrainState:

@@ -15,9 +15,10 @@ from torch import Tensor
 
 from ojala.tables.shards import PERTURBED
 from ojala.training.resident import IS_BAND, ResidentTable
+from ojala.vocabulary.bands import reference_band
 from ojala.vocabulary.quantities import vocabulary
 
-I_BAND = vocabulary().index("MAG_i")
+I_BAND = reference_band().token_id - 1
 LOG_PER_MAG = 0.4 * math.log(10)
 
 
@@ -27,11 +28,11 @@ def renoised(
     calibration_err: float,
     deviates: Tensor,
 ) -> Tensor:
-    """Scaled values of the rows with new noise where a band was observed, (num_rows, 76).
+    """Scaled values of the rows with new noise where a band was observed, (num_rows, num_tokens).
 
     The noiseless values are the table's ``clean`` ones; a band without is taken as noiseless.
     calibration_err: 1 sigma of the zero-points, mag, of the bands that J-PAS measures
-    deviates: of a standard normal, noise and zero-points, (2, num_rows, 76)
+    deviates: of a standard normal, noise and zero-points, (2, num_rows, num_tokens)
     """
     noise, zero = deviates
     values, errors = table.values[rows].float(), table.errors[rows].float()
@@ -58,7 +59,7 @@ def _calibrated(values: Tensor, shift: Tensor, table: ResidentTable) -> Tensor:
 
 @cache
 def _jpas_bands(device: torch.device) -> tuple[Tensor, Tensor]:
-    """Narrow bands, and i, (76,)."""
+    """Narrow bands, and i, (num_tokens,)."""
     is_i = torch.arange(len(vocabulary()), device=device) == I_BAND
     measured = torch.tensor([token in PERTURBED for token in vocabulary()], device=device)
     return measured & ~is_i, is_i

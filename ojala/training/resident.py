@@ -22,17 +22,17 @@ from ojala.tables.shards import CATEGORICAL, CLEAN_SUFFIX, PERTURBED, column
 from ojala.vocabulary.quantities import NO_CODE, observations, queries, vocabulary
 
 IS_LABEL = np.array([token in set(queries()) for token in vocabulary()])
-"""Tokens that are asked for, not observed: the physical quantities, redshift and class, (76,)."""
+"""Tokens that are asked for, not observed: physical quantities, redshift, class, (num_tokens,)."""
 
 
 @cache
 def is_label_on(device: torch.device) -> Tensor:
-    """IS_LABEL on a device, (76,)."""
+    """IS_LABEL on a device, (num_tokens,)."""
     return torch.from_numpy(IS_LABEL).to(device)
 
 
 IS_BAND = np.array([token not in {*queries(), *CATEGORICAL} for token in vocabulary()])
-"""Tokens that carry noise when observed, (76,)."""
+"""Tokens that carry noise when observed, (num_tokens,)."""
 
 Array = NDArray[np.floating[Any]]
 
@@ -44,9 +44,10 @@ ROWS_PER_BLOCK = 1_000_000
 class ResidentTable:
     """A table of sources on one device.
 
-    values: scaled, NaN where missing, (num_sources, 76); errors: scaled 1 sigma, 0 where unknown
+    values: scaled, NaN where missing, (num_sources, num_tokens)
+    errors: scaled 1 sigma, 0 where unknown, as values
     cumulative: running sum of the sampling weights, float64, (num_sources,)
-    frequency: share of draws that hold each token, (76,)
+    frequency: share of draws that hold each token, (num_tokens,)
     observed_range: fewest and most observed tokens (no labels) of a source
     most_labels: labels that a source has, at most
     scaling: what the values were scaled with
@@ -120,7 +121,7 @@ def resident(
 
 
 def _clean(table: pa.Table, scaling: Scaling, dtype: torch.dtype) -> Tensor:
-    """Scaled values without noise, (num_sources, 76)."""
+    """Scaled values without noise, (num_sources, num_tokens)."""
     clean = torch.full((table.num_rows, len(vocabulary())), torch.nan, dtype=dtype)
     for token in PERTURBED:
         _required(table, f"{token}{CLEAN_SUFFIX}")

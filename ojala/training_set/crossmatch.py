@@ -20,6 +20,7 @@ from ojala.tables.pixels import NSIDE, chord, healpix, placed, unit_vectors
 from ojala.tables.shards import (
     CATEGORICAL,
     EXCLUDED,
+    PERTURBED,
     Columns,
     as_table,
     column,
@@ -193,7 +194,7 @@ def synth_set(mocks: pa.Table, jpas: pa.Table, seed: int) -> Columns:
         if token in CATEGORICAL:
             continue
         columns[f"{token}_ERR"] = column(mocks, f"{token}_ERR")
-        if not (token.startswith("J") or token == "MAG_i"):
+        if token not in PERTURBED:
             continue
         flux_err = column(jpas, f"{token}_ERR")
         perturbed = columns[token] + flux_err * rng.standard_normal(len(flux_err))

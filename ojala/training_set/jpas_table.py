@@ -7,6 +7,7 @@ total light is MAG_AUTO in i, with g, r, z, W1, W2 and morphology of the nearest
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,14 @@ from ojala.surveys.legacy import Legacy
 from ojala.tables.pixels import healpix, placed
 from ojala.tables.rejects import Rejects
 from ojala.tables.shards import Columns, jpas_schema, write_blocks
-from ojala.vocabulary.bands import narrow_bands
+from ojala.vocabulary.bands import beside_tokens, narrow_bands, reference_band
 
-MIN_BANDS = 50
-"""Narrow bands that a source needs, of 54 (Section 2.2)."""
+MIN_BANDS = math.ceil(50 / 54 * len(narrow_bands()))
+"""Narrow bands that a source needs: 50 of 54 (Section 2.2), and as many of another survey's."""
+
+REFERENCE = reference_band().token
+BESIDE = {f"{token}{end}" for token in beside_tokens() for end in ("", "_ERR")} | {"MORPHTYPE"}
+"""Columns of a Legacy source that are wanted."""
 
 
 def table(
@@ -59,7 +64,8 @@ def table(
         first_row, path = detections.first_row, detections.path
         columns = _kept(observed(detections), reasons, first_row, path, rejects)
         if legacy:
-            columns |= legacy.match(columns["ra"], columns["dec"])
+            beside = legacy.match(columns["ra"], columns["dec"])
+            columns |= {name: beside[name] for name in beside.keys() & BESIDE}
         yield columns
 
 
@@ -69,7 +75,7 @@ def _released(
     """The released photometry, which has its Legacy magnitudes already, with the same selection."""
     first_row = 0
     for columns in release.photometry(path, rows_per_block=rows_per_block):
-        has_i = np.isfinite(columns["MAG_i"])
+        has_i = np.isfinite(columns[REFERENCE])
         has_position = (
             placed(columns["ra"], columns["dec"]) if "ra" in columns else np.ones_like(has_i)
         )
@@ -117,8 +123,8 @@ def observed(detections: Detections) -> Columns:
         "dec": detections.dec,
         "num_bands": np.isfinite(shape).sum(axis=1).astype(np.int16),
         "AUTO_iSDSS": detections.i_flux.astype(np.float32),
-        "MAG_i": detections.mag_i.astype(np.float32),
-        "MAG_i_ERR": detections.mag_i_err.astype(np.float32),
+        REFERENCE: detections.mag_i.astype(np.float32),
+        f"{REFERENCE}_ERR": detections.mag_i_err.astype(np.float32),
     }
     for position, band in enumerate(narrow_bands()):
         columns[band.token] = shape[:, position].astype(np.float32)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ojala.physics.responses import Response, legacy
 from ojala.physics.synphot import (
+    MIN_COVERAGE,
     BandFluxes,
     ResponseMatrix,
     ab_mag,
@@ -26,13 +27,14 @@ from ojala.surveys.desi.arms import WAVE
 from ojala.surveys.desi.coadds import Coadd
 from ojala.surveys.legacy import ab_of_nanomaggies, in_north
 from ojala.tables.shards import Columns, morphtype_codes
-from ojala.vocabulary.bands import narrow_bands
+from ojala.vocabulary.bands import beside_tokens, narrow_bands, reference_band
 
 NARROW = tuple(band.token for band in narrow_bands())
+REFERENCE = reference_band().token
 I_BAND = len(NARROW)
 """Column of i in the prepared matrix; r of the northern and of the southern camera follow."""
 
-LEGACY_BANDS = {"MAG_G": "G", "MAG_R": "R", "MAG_Z": "Z", "MAG_W1": "W1", "MAG_W2": "W2"}
+LEGACY_BANDS = {token: token.removeprefix("MAG_") for token in beside_tokens()}
 """FIBERMAP's band, as in FLUX_G and FLUX_IVAR_G, of each broad token."""
 
 
@@ -40,7 +42,7 @@ LEGACY_BANDS = {"MAG_G": "G", "MAG_R": "R", "MAG_Z": "Z", "MAG_W1": "W1", "MAG_W
 class MockPhotometry:
     """Photometry of the spectra of a coadd, row by row.
 
-    columns: the 61 observations of the training table, with errors; NaN where not observed
+    columns: the observations of the training table, with errors; NaN where not observed
     i_flux, i_flux_err: synthetic i of the spectrum, 1e-17 erg/s/cm2/Angstrom
     usable: bool; i is positive beyond 1 sigma (the shape is a ratio to it, meaningless else)
     r_excess: synthetic r minus r in the fibre (FIBERFLUX_R), mag, NaN where either is missing;
@@ -55,9 +57,19 @@ class MockPhotometry:
 
 
 def prepare_bands(responses: Mapping[str, Response]) -> ResponseMatrix:
-    """The narrow bands, i, and r of both Legacy cameras ("r_N", "r_S") on DESI's grid."""
+    """The narrow bands, i, and r of both Legacy cameras ("r_N", "r_S") on DESI's grid.
+
+    Raises ValueError for a band that DESI's spectra do not cover: no mock could have it.
+    """
     both = {f"r_{photsys}": legacy(photsys)["MAG_R"] for photsys in "NS"}
-    return prepare(WAVE, {**responses, **both}, [*NARROW, "MAG_i", *both])
+    matrix = prepare(WAVE, {**responses, **both}, [*NARROW, REFERENCE, *both])
+    for token, coverage in zip(matrix.bands, matrix.coverage, strict=True):
+        if coverage < MIN_COVERAGE:
+            raise ValueError(
+                f"DESI's spectra cover {coverage:.0%} of the response of {token}, expected "
+                f"{MIN_COVERAGE:.0%}: it can be a filter of the catalogue, not a band of mocks"
+            )
+    return matrix
 
 
 def photometry(coadd: Coadd, matrix: ResponseMatrix) -> MockPhotometry:
@@ -66,13 +78,13 @@ def photometry(coadd: Coadd, matrix: ResponseMatrix) -> MockPhotometry:
     i_flux, i_flux_err = fluxes.flux_lambda[:, I_BAND], fluxes.flux_err[:, I_BAND]
     mag_i = ab_mag(i_flux, matrix.pivot[I_BAND]), ab_mag_err(i_flux, i_flux_err)
     mag_r = _synthetic_r(coadd, fluxes, matrix.pivot)
-    shape = fluxes.relative_to("MAG_i")
+    shape = fluxes.relative_to(REFERENCE)
     columns = legacy_magnitudes(coadd.fibermap)
     for position, token in enumerate(NARROW):
         columns[token] = shape.flux_lambda[:, position]
         columns[f"{token}_ERR"] = shape.flux_err[:, position]
-    columns["MAG_i"], columns["MAG_i_ERR"] = observed_i(
-        mag_i, mag_r, (columns["MAG_R"], columns["MAG_R_ERR"])
+    columns[REFERENCE], columns[f"{REFERENCE}_ERR"] = observed_i(
+        mag_i, mag_r, legacy_magnitude(coadd.fibermap, "R")
     )
     return MockPhotometry(
         columns=columns,
@@ -103,10 +115,15 @@ def legacy_magnitudes(fibermap: Columns) -> Columns:
     """AB magnitudes of g, r, z, W1, W2 and MORPHTYPE from FIBERMAP; NaN where flux or ivar <= 0."""
     columns: Columns = {"MORPHTYPE": morphtype_codes(fibermap["MORPHTYPE"].tolist())}
     for token, band in LEGACY_BANDS.items():
-        columns[token], columns[f"{token}_ERR"] = ab_of_nanomaggies(
-            fibermap[f"FLUX_{band}"], fibermap[f"FLUX_IVAR_{band}"]
-        )
+        columns[token], columns[f"{token}_ERR"] = legacy_magnitude(fibermap, band)
     return columns
+
+
+def legacy_magnitude(
+    fibermap: Columns, band: str
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """AB magnitude and 1 sigma of all the light in G, R, Z, W1 or W2, (num_sources,) each."""
+    return ab_of_nanomaggies(fibermap[f"FLUX_{band}"], fibermap[f"FLUX_IVAR_{band}"])
 
 
 def is_north(

@@ -27,7 +27,9 @@ from ojala.tables.shards import (
     shard_paths,
     write_shards,
 )
+from ojala.vocabulary.bands import reference_band
 
+REFERENCE = reference_band().token
 Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
 Embed = Callable[[Columns], Floats]
@@ -76,7 +78,7 @@ def noisy_table(
     """
     needed = [*PERTURBED, *(f"{token}_ERR" for token in PERTURBED)]
     jpas = columns_of(read_table(jpas_path, needed))
-    _with_i(jpas["MAG_i"], config)
+    _with_i(jpas[REFERENCE], config)
     jpas_embeddings = embed(jpas)
     rng = np.random.default_rng([config.seed, 3])
     used: set[int] = set()
@@ -86,10 +88,10 @@ def noisy_table(
         nonlocal without
         for shard in shard_paths(mocks_path):
             mocks = columns_of(read_table(shard))
-            anyone = same_magnitude(mocks["MAG_i"], jpas["MAG_i"], rng)[:, 0]
+            anyone = same_magnitude(mocks[REFERENCE], jpas[REFERENCE], rng)[:, 0]
             first = mocks | noisy(mocks, jpas, anyone, config.calibration_err, rng)
             donor = donors(
-                embed(first), mocks["MAG_i"], jpas_embeddings, jpas["MAG_i"], config, rng
+                embed(first), mocks[REFERENCE], jpas_embeddings, jpas[REFERENCE], config, rng
             )
             used.update(donor[donor >= 0].tolist())
             without += int(np.sum(donor < 0))
@@ -145,7 +147,7 @@ def noisy(
     for token in PERTURBED:
         flux, flux_err = mocks[token], mocks[f"{token}_ERR"]
         donated = jpas[f"{token}_ERR"][donor]
-        if token == "MAG_i":
+        if token == REFERENCE:
             calibrated = flux + i_shift
         else:
             shift = calibration_err * rng.standard_normal(len(flux), dtype=np.float32)

@@ -16,14 +16,15 @@ from numpy.typing import NDArray
 from ojala.measures.metrics import error_correlation
 from ojala.tables.shards import Columns
 from ojala.training_set.noise import same_magnitude
-from ojala.vocabulary.bands import narrow_bands
+from ojala.vocabulary.bands import narrow_bands, reference_band
 from ojala.vocabulary.quantities import CLASSES
 
 BRIGHT, FAINT = 17.0, 22.5
 """Range of i that is compared: mocks and J-PAS both have sources there."""
 
 NARROW = tuple(band.token for band in narrow_bands())
-COMPARED = ("MAG_i", *NARROW, *(f"{token}_ERR" for token in NARROW))
+REFERENCE = reference_band().token
+COMPARED = (REFERENCE, *NARROW, *(f"{token}_ERR" for token in NARROW))
 """Columns that a comparison needs of J-PAS."""
 
 KEYED = ("targetid", "SPECTYPE", *COMPARED)
@@ -102,14 +103,14 @@ def distances(sets: dict[str, ErrorSet]) -> dict[str, dict[str, float]]:
 
 def _usable(columns: Columns) -> NDArray[np.bool_]:
     """All narrow bands observed, i within the range that is compared."""
-    found = _stacked(columns, np.full(len(columns["MAG_i"]), True))
+    found = _stacked(columns, np.full(len(columns[REFERENCE]), True))
     complete = np.all(np.isfinite(found["flux"]) & (found["flux_err"] > 0), axis=1)
     return np.asarray(complete & (found["mag_i"] > BRIGHT) & (found["mag_i"] < FAINT))
 
 
 def _stacked(columns: Columns, chosen: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:
     return {
-        "mag_i": columns["MAG_i"][chosen],
+        "mag_i": columns[REFERENCE][chosen],
         "flux": np.stack([columns[token][chosen] for token in NARROW], axis=1),
         "flux_err": np.stack([columns[f"{token}_ERR"][chosen] for token in NARROW], axis=1),
     }

@@ -27,6 +27,7 @@ from ojala.tables.shards import (
     write_shards,
 )
 from ojala.training_set.crossmatch import CrossmatchConfig, assert_no_leak, is_validation
+from ojala.vocabulary.bands import BESIDE, beside_tokens, narrow_bands, reference_band
 from ojala.vocabulary.quantities import CLASSES
 
 Floats = NDArray[np.float64]
@@ -34,6 +35,23 @@ Selected = NDArray[np.bool_]
 
 LOW_Z, MID_Z = 0.49, 1.01
 """Galaxies below 0.49 show H-alpha, below 1.01 H-beta within J-PAS (Appendix B.1)."""
+
+GREEN, RED = 4800.0, 6400.0
+"""Angstrom, of g and r."""
+
+
+def _coloured() -> tuple[str, str, str]:
+    """Tokens of g, r and i: the Legacy Surveys', or else the narrow bands that are nearest."""
+    reference, (g, r, _) = reference_band().token, BESIDE["Legacy"]
+    if {g, r} <= set(beside_tokens()):
+        return g, r, reference
+    nearest = [
+        min(narrow_bands(), key=lambda band: abs(band.wave - wave)).token for wave in (GREEN, RED)
+    ]
+    return nearest[0], nearest[1], reference
+
+
+COLOURED = _coloured()
 
 COLUMNS = (
     "SPECTYPE",
@@ -48,9 +66,7 @@ COLUMNS = (
     "HBETA_4861_EW",
     "HALPHA_6562_EW",
     "OII_3727_EW",
-    "MAG_G",
-    "MAG_R",
-    "MAG_i",
+    *dict.fromkeys(COLOURED),
 )
 """Columns of the training table that the weights are made of."""
 
@@ -254,8 +270,11 @@ def _log_ew(ew: NDArray[np.generic], rng: np.random.Generator) -> Floats:
 
 
 def _colours(columns: Columns) -> tuple[Floats, Floats]:
-    """log(g/r) and log(i/r) of the fluxes."""
-    g, r, i = (np.asarray(columns[name], dtype=np.float64) for name in ("MAG_G", "MAG_R", "MAG_i"))
+    """log(g/r) and log(i/r) of the fluxes in the bands of COLOURED."""
+    g, r, i = (np.asarray(columns[name], dtype=np.float64) for name in COLOURED)
+    if COLOURED[0] not in beside_tokens():  # ratios to i
+        g, r = (-2.5 * np.log10(np.where(ratio > 0, ratio, np.nan)) for ratio in (g, r))
+        i = np.where(np.isfinite(i), 0.0, np.nan)
     return -0.4 * (g - r), -0.4 * (i - r)
 
 

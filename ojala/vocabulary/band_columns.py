@@ -13,13 +13,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from ojala.vocabulary.bands import broad_bands, narrow_bands
+from ojala.vocabulary.bands import broad_bands, narrow_bands, reference_band
+from ojala.vocabulary.filters import filters
 
 Kind = Literal["ratio", "flux", "mag"]
 
 NARROW = {band.token for band in narrow_bands()}
 BROAD = {band.token for band in broad_bands()}
-BROAD_WORDS = {token.removeprefix("MAG_").lower(): token for token in BROAD} | {"isdss": "MAG_i"}
+REFERENCE = reference_band().token
+OF_REFERENCE = filters()[-1].name
+"""What the survey's catalogue calls the filter of the reference: iSDSS of J-PAS."""
+
+NARROW_WORDS = {token.lower(): token for token in NARROW}
+BROAD_WORDS = {token.removeprefix("MAG_").lower(): token for token in BROAD} | {
+    OF_REFERENCE.lower(): REFERENCE
+}
+ARE_NUMBERED = any(re.fullmatch(r"J0\d{3}", token) for token in NARROW)
+"""Whether bands are called by their wavelength in nm, as those of J-PAS, J-PLUS and S-PLUS are."""
+
 ERROR_WORDS = {"err", "error", "relerr", "e", "sigma"}
 OTHER_WORDS = {"flag", "flags", "mask", "snr", "sn", "class", "num", "norm", "wmap", "single"}
 """Of columns about a band that hold no light."""
@@ -35,15 +46,17 @@ FORMS: dict[str, Kind] = {
 PREFERRED = ("", "flux_aper_cor_3_0", "aper_cor_3_0", "mag_aper_cor_3_0")
 """Which of several forms is taken: ratios, then the aperture that the model is trained on."""
 
+EXAMPLE = "J0660" if "J0660" in NARROW else narrow_bands()[0].token
 KNOWN = (
-    "known are J0660 (flux over that of i), FLUX_APER_COR_3_0_J0660 or APER_COR_3_0_J0660 "
-    "(1e-19 erg/s/cm2/Angstrom) and MAG_APER_COR_3_0_J0660 (AB), these with iSDSS of the same "
-    "aperture, and MAG_G for broad bands (AB)"
+    f"known are {EXAMPLE} (flux over that of {reference_band().name}), FLUX_APER_COR_3_0_{EXAMPLE} "
+    f"or APER_COR_3_0_{EXAMPLE} (1e-19 erg/s/cm2/Angstrom) and MAG_APER_COR_3_0_{EXAMPLE} (AB), "
+    f"these with {OF_REFERENCE} of the same aperture, and MAG_G for broad bands (AB)"
 )
 
 NUMBERS = {
     number: token
     for token in NARROW
+    if re.fullmatch(r"J0\d{3}", token)
     for number in (token[1:], token[1:].lstrip("0"), f"{token[1:].lstrip('0')}0")
 }
 """Wavelengths of the narrow bands as a name may hold them, in nm or Angstrom."""
@@ -107,8 +120,8 @@ def band_columns(names: Iterable[str]) -> BandColumns:
         if not i_value:
             seen = chosen[min(chosen.keys() & NARROW)][0]
             raise ValueError(
-                f"column {seen} holds light in an aperture, and there is no iSDSS of the same to "
-                f"divide by; {KNOWN}"
+                f"column {seen} holds light in an aperture, and there is no {OF_REFERENCE} of the "
+                f"same to divide by; {KNOWN}"
             )
     if NARROW.isdisjoint(chosen):
         _refuse_numbered(names)
@@ -135,17 +148,27 @@ def _readings(names: Sequence[str]) -> tuple[Found, Found]:
 def _read(name: str) -> Reading | None:
     plain = re.sub(r"^(flux|mag)(?=j\d)", r"\1_", name.strip().lower())
     words = [word for word in re.split(r"[^0-9a-z]+", plain) if word]
-    bands = [word for word in words if re.fullmatch(r"j0?\d{3}", word) or word in BROAD_WORDS]
+    bands = [word for word in words if word in BROAD_WORDS or _narrow(word)]
     is_error = not ERROR_WORDS.isdisjoint(words)
     words = [word for word in words if word not in ERROR_WORDS]
     narrow = [word for word in bands if word not in BROAD_WORDS]
     if len(narrow) == 1 and len(bands) == 1:
         words.remove(bands[0])
-        return Reading(name, f"J0{bands[0][-3:]}", "_".join(words), is_error)
+        return Reading(name, _narrow(bands[0]), "_".join(words), is_error)
     if len(bands) == 1:
         form = "_".join("{}" if word == bands[0] else word for word in words)
         return Reading(name, BROAD_WORDS[bands[0]], form, is_error)
     return None
+
+
+def _narrow(word: str) -> str:
+    """The token of a narrow band by a word of a name, "" of another word: J660 is J0660.
+
+    A number that is no band's is a token still, to be refused.
+    """
+    if ARE_NUMBERED and re.fullmatch(r"j0?\d{3}", word):
+        return f"J0{word[-3:]}"
+    return NARROW_WORDS.get(word, "")
 
 
 def _kind(form: str) -> Kind | None:
@@ -159,7 +182,9 @@ def _form(values: Found, names: Sequence[str]) -> str:
     """The form in which the narrow bands are taken."""
     forms = {form: found for form, found in values.items() if not NARROW.isdisjoint(found)}
     if wrong := sorted(values[""].keys() - NARROW - BROAD):
-        raise ValueError(f"column {values[''][wrong[0]][0]}: J-PAS has no such narrow band")
+        raise ValueError(
+            f"column {values[''][wrong[0]][0]}: {narrow_bands()[0].survey} has no such narrow band"
+        )
     for form in PREFERRED:
         if form in forms:
             return form
@@ -217,10 +242,10 @@ def _refuse_numbered(names: Sequence[str]) -> None:
 def _broad(values: Found) -> dict[str, list[str]]:
     """AB magnitudes by token. Raises ValueError for other light of a band that has none."""
     found = {**values["mag_auto_{}"], **values["mag_{}"]}
-    found = {t: seen for t, seen in found.items() if t in values["mag_{}"] or t == "MAG_i"}
+    found = {t: seen for t, seen in found.items() if t in values["mag_{}"] or t == REFERENCE}
     for form in ("flux_{}", "{}_mag", "{}_flux", "mag_auto_{}"):
         for token, seen in values[form].items():
-            if token not in found and token != "MAG_i":
+            if token not in found and token != REFERENCE:
                 raise ValueError(
                     f"column {seen[0]}: a broad band is an AB magnitude, named {token}; rename "
                     "what is meant, or leave it out"
@@ -233,12 +258,13 @@ def _of_i(found: Found, form: str) -> list[str]:
     bare = form.removeprefix("flux_")
     forms = {form, bare} if bare.startswith("mag") else {form, bare, f"flux_{bare}"}
     named = [form for each in sorted(forms) for form in (f"{each}_{{}}", f"{{}}_{each}")]
-    return [name for form in named for name in found[form].get("MAG_i", [])]
+    return [name for form in named for name in found[form].get(REFERENCE, [])]
 
 
 def _error(errors: Found, token: str, form: str) -> str:
     """The column of a token's errors: of the same form, or else named for the token itself."""
-    forms = (form, "") if token in NARROW else ("mag_{}", "mag_auto_{}" if token == "MAG_i" else "")
+    total = "mag_auto_{}" if token == REFERENCE else ""
+    forms = (form, "") if token in NARROW else ("mag_{}", total)
     for each in forms:
         if name := _one(errors[each].get(token, []), f"the error of {token}"):
             return name

@@ -1,18 +1,16 @@
-"""What the model can be asked, and the vocabulary of all 76 tokens.
+"""What the model can be asked, and the vocabulary of all tokens: 76 of J-PAS.
 
-One row of ``data/quantities.ecsv`` is one quantity (MORPHTYPE, which is observed, included).
-Token ids are the released model's: 1..76, 0 is padding.
+One row of ``quantities.ecsv`` is one quantity (MORPHTYPE, which is observed, included).
+Token ids are 1, 2, ... without gaps, of J-PAS the released model's; 0 is padding.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 
-from astropy.table import Table
-
-from ojala.vocabulary.bands import bands
+from ojala.vocabulary.bands import Band, bands
+from ojala.vocabulary.directory import directory, survey_table
 
 CLASSES = ("GALAXY", "STAR", "QSO")
 """Spectral classes; a class's code is its position."""
@@ -22,6 +20,9 @@ MORPHTYPES = ("DEV", "EXP", "GGAL", "PSF", "REX", "SER")
 
 REDSHIFTS = ("Z_GAL", "Z_QSO")
 """Tokens of the redshift if a source is a galaxy, and if it is a quasar."""
+
+NEEDED = {"MORPHTYPE": MORPHTYPES, "SPECTYPE": CLASSES, **dict.fromkeys(REDSHIFTS, ())}
+"""Quantities without which there is no model, and their categories."""
 
 NO_CODE = -1
 """Code of a categorical value that is not known."""
@@ -50,9 +51,12 @@ class Quantity:
 
 @cache
 def quantities() -> tuple[Quantity, ...]:
-    """MORPHTYPE and the 15 quantities, in the order of their token ids."""
-    table = Table.read(files("ojala.vocabulary.data") / "quantities.ecsv", format="ascii.ecsv")
-    return tuple(
+    """MORPHTYPE and the 15 quantities, in the order of their token ids.
+
+    Raises ValueError naming the table for a quantity that the model is built on and that it lacks.
+    """
+    table = survey_table("quantities.ecsv")
+    found = tuple(
         Quantity(
             token_id=int(row["token_id"]),
             token=str(row["token"]),
@@ -68,6 +72,14 @@ def quantities() -> tuple[Quantity, ...]:
         )
         for row in table
     )
+    has = {quantity.token: quantity.categories for quantity in found}
+    for token, categories in NEEDED.items():
+        if has.get(token) != categories:
+            raise ValueError(
+                f"{directory() / 'quantities.ecsv'}: expected a row {token}"
+                f"{' of the categories ' + ','.join(categories) if categories else ''}"
+            )
+    return found
 
 
 def quantity(token: str) -> Quantity:
@@ -81,15 +93,22 @@ def quantity(token: str) -> Quantity:
 
 @cache
 def vocabulary() -> tuple[str, ...]:
-    """All 76 tokens in the released order; the token of id n is ``vocabulary()[n - 1]``."""
-    by_id = {band.token_id: band.token for band in bands()}
-    by_id.update({quantity.token_id: quantity.token for quantity in quantities()})
-    assert sorted(by_id) == list(range(1, len(by_id) + 1)), "token ids are 1..76 without gaps"
+    """All tokens, 76 of J-PAS; the token of id n is ``vocabulary()[n - 1]``.
+
+    Raises ValueError naming the tables where ids are not 1, 2, ... without gaps.
+    """
+    rows: list[Band | Quantity] = [*bands(), *quantities()]
+    by_id = {row.token_id: row.token for row in rows}
+    if sorted(row.token_id for row in rows) != list(range(1, len(rows) + 1)):
+        raise ValueError(
+            f"{directory()}: token ids of bands.ecsv and quantities.ecsv are not 1 ... "
+            f"{len(rows)}, each once"
+        )
     return tuple(by_id[token_id] for token_id in sorted(by_id))
 
 
 def observations() -> tuple[str, ...]:
-    """The 61 tokens that a survey observes: bands and MORPHTYPE."""
+    """The tokens that a survey observes, bands and MORPHTYPE: 61 of J-PAS."""
     asked = set(queries())
     return tuple(token for token in vocabulary() if token not in asked)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -22,6 +21,7 @@ from tqdm import tqdm
 
 from ojala.catalogue.answerer import Recipe
 from ojala.catalogue.job import Job, finished, make_shard
+from pipelines import watched
 from pipelines.cluster.training import ClusterConfig, connected
 
 LOCK = ".job"
@@ -53,15 +53,19 @@ def make_shards(job: Job, recipe: Recipe, config: ClusterConfig) -> None:
         done = set(finished(job))
         left = [number for number in range(len(job.pieces)) if number not in done]
         before = sum(job.pieces[number].num_rows for number in done)
-        with tqdm(
-            total=job.num_rows, initial=before, desc="catalogue", unit=" sources", file=sys.stderr
-        ) as bar:
+        with (
+            tqdm(
+                total=job.num_rows, initial=before, desc="catalogue", unit=" sources", disable=None
+            ) as bar,
+            watched.catalogue(job.num_rows, before) as count,
+        ):
             if left:
                 # Of actors with arguments Ray says, for each, that it may fail to start them again.
                 os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
                 with connected(config):
                     for number in _made(job, left, recipe, config):
                         bar.update(job.pieces[number].num_rows)
+                        count(job.pieces[number].num_rows)
 
 
 def _made(job: Job, left: Sequence[int], recipe: Recipe, config: ClusterConfig) -> Iterator[int]:

@@ -5,18 +5,22 @@ Only this file and tuning.py import ray.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import signal
 import socket
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event, current_thread, main_thread
+from types import FrameType
 from typing import Any
 
-import pyarrow.fs
 import ray
 import ray.train
 from ray.exceptions import RayError
@@ -24,6 +28,11 @@ from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, Sc
 from ray.train.torch import TorchTrainer
 from ray.train.v2.api.exceptions import TrainingFailedError
 from ray.util.queue import Empty, Queue
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from ojala.training.checkpoint import UnreadableError
+from ojala.vocabulary.directory import VARIABLE
+from pipelines.cluster import storage
 
 LONGEST_PLACE = 36
 """Bytes of a directory below which the names of Ray's sockets stay within a system's 107."""
@@ -36,8 +45,12 @@ HEAD_PATIENCE = 5.0
 HTTP2_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5)
 """What a client of a Ray head says first; a head answers at once."""
 
-FINISHED = "finished"
-"""A run that ended well leaves this file in its storage, so that it is never resumed."""
+REPORTS = "reports.json"
+"""File of a checkpoint: the reports up to it."""
+
+ENDED = 128 + signal.SIGTERM
+ENDS = "SIGTERM: the training ends, its checkpoint is kept, and the same command goes on from it"
+"""Exit code of a training that was asked to end, and what it says."""
 
 Report = Mapping[str, Any]
 Save = Callable[[Path], None]
@@ -87,34 +100,31 @@ def train(
 ) -> Iterator[Report]:
     """Run ``loop`` on the workers; give its reports as they come; leave the last checkpoint.
 
-    name: of the run in the storage: a digest of all that the result depends on. An unfinished
-        run of that name is resumed, a finished one is removed and done anew.
+    name: of the training in the storage: a digest of all that the result depends on. An
+        unfinished one of that name is resumed, one marked by ``storage.finish`` done anew.
+    Of one that was cut off all reports before are given again.
+    After SIGTERM the next report, whose checkpoint is stored by then, is the last: SystemExit.
     Raises ValueError with the workers' own sentence where they raised one.
     """
-    storage = storage_of(config.storage)
-    _remove_finished(storage, name)
+    storage.begin(config.storage, name)
     with connected(config):
-        reports = Queue()
-        trainer = _trainer(loop, settings, config, name, storage, reports)
+        # Not on a node of the workers, with which it would be lost.
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        reports = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
+        trainer = _trainer(loop, settings, config, name, reports)
         thread = ThreadPoolExecutor(max_workers=1)
         result = thread.submit(trainer.fit)
         try:
-            while not result.done():
-                yield from _arrived(reports, wait=0.2)
-            yield from _arrived(reports, wait=0.0)
-            _fetch(_checkpoint(result), last_checkpoint)
+            with _ending_asked() as asked:
+                for report in _until_done(result, reports):
+                    yield report
+                    if asked.is_set():
+                        print(ENDS, file=sys.stderr)
+                        sys.exit(ENDED)
+            _fetch(_ended(result).checkpoint, last_checkpoint)
         finally:
             thread.shutdown(wait=False)
             reports.shutdown(force=True)
-    _mark_finished(storage, name)
-
-
-def is_cut_off(config: ClusterConfig, name: str) -> bool:
-    """Whether a run of that name was begun and did not end well: ``train`` resumes it."""
-    filesystem, path = filesystem_of(storage_of(config.storage), name)
-    begun, finished = filesystem.get_file_info([path, f"{path}/{FINISHED}"])
-    missing = pyarrow.fs.FileType.NotFound
-    return bool(begun.type != missing and finished.type == missing)
 
 
 class _Forward(ray.train.UserCallback):  # type: ignore[misc]
@@ -131,20 +141,65 @@ class _Forward(ray.train.UserCallback):  # type: ignore[misc]
 
 def _worker(settings: dict[str, Any]) -> None:
     """One worker: the loop, and a report with a checkpoint after each of its rounds."""
-    resume = ray.train.get_checkpoint()
     is_first = ray.train.get_context().get_world_rank() == 0
-    with resume.as_directory() if resume else nullcontext(None) as resume_from:
-        loop = settings["loop"](settings["settings"], resume_from and Path(resume_from))
-        try:
-            for report, save in loop:
-                with tempfile.TemporaryDirectory() as directory:
-                    if is_first:
-                        save(Path(directory))
-                    checkpoint = Checkpoint.from_directory(directory) if is_first else None
-                    ray.train.report(dict(report), checkpoint=checkpoint)
-        except ValueError as error:  # it would come again: end the run instead of resuming it
-            settings["reports"].put(error)
+    told: list[Report] = []
+    try:
+        for report, save in _rounds(settings, is_first, told):
+            told.append(dict(report))
+            with tempfile.TemporaryDirectory() as directory:
+                if is_first:
+                    save(Path(directory))
+                    (Path(directory) / REPORTS).write_text(json.dumps(told))
+                checkpoint = Checkpoint.from_directory(directory) if is_first else None
+                ray.train.report(dict(report), checkpoint=checkpoint)
+    except ValueError as error:  # it would come again: end the run instead of resuming it
+        settings["reports"].put(error)
+        raise
+
+
+def _rounds(
+    settings: Mapping[str, Any], is_first: bool, told: list[Report]
+) -> Iterator[tuple[Report, Save]]:
+    """The loop from the newest checkpoint that can be read; from its beginning where there is none.
+
+    told: takes the reports before that checkpoint. They are given again: whoever asked for the
+    training may have been cut off before the last of them came.
+    Raises UnreadableError where there are checkpoints, and none of them can be read.
+    """
+    newest = ray.train.get_checkpoint()
+    if newest is None:
+        yield from settings["loop"](settings["settings"], None)
+        return
+    try:
+        yield from _resumed(settings, newest, is_first, told)
+    except UnreadableError as error:
+        kept = [one.checkpoint for one in ray.train.get_all_reported_checkpoints()]
+        older = [one for one in kept if one.path != newest.path]
+        if not older:
             raise
+        if is_first:
+            settings["reports"].put(f"{error}; the training goes on from the one before")
+        yield from _resumed(settings, older[-1], is_first, told)
+
+
+def _resumed(
+    settings: Mapping[str, Any], checkpoint: Checkpoint, is_first: bool, told: list[Report]
+) -> Iterator[tuple[Report, Save]]:
+    with checkpoint.as_directory() as place:
+        told[:] = _told(Path(place) / REPORTS)
+        for report in told if is_first else ():
+            settings["reports"].put(report)
+        yield from settings["loop"](settings["settings"], Path(place))
+
+
+def _told(path: Path) -> list[Report]:
+    """The reports that a checkpoint was made after; none of one that is older than they are."""
+    if not path.exists():
+        return []
+    try:
+        return list(json.loads(path.read_text()))
+    except ValueError as error:
+        raise UnreadableError(f"{path}: not a readable checkpoint ({error})") from None
 
 
 def _trainer(
@@ -152,7 +207,6 @@ def _trainer(
     settings: Mapping[str, Any],
     config: ClusterConfig,
     name: str,
-    storage: str,
     reports: Queue,
 ) -> TorchTrainer:
     return TorchTrainer(
@@ -166,7 +220,7 @@ def _trainer(
         ),
         run_config=RunConfig(
             name=name,
-            storage_path=storage,
+            storage_path=storage.whole(config.storage),
             checkpoint_config=CheckpointConfig(num_to_keep=config.num_checkpoints),
             # Without a limit of its own the controller is started again for ever.
             failure_config=FailureConfig(
@@ -190,13 +244,20 @@ def connected(config: ClusterConfig) -> Iterator[None]:
     # Of 60 by default, too few where a worker's imports wait for cores that others have.
     os.environ.setdefault("RAY_worker_register_timeout_seconds", "600")
     check_head()
-    own = {} if os.environ.get("RAY_ADDRESS") else _own_cluster(config)
+    own = _survey_of_workers() if os.environ.get("RAY_ADDRESS") else _own_cluster(config)
     with _temporary_files(own.get("_temp_dir")):
         ray.init(log_to_driver=False, logging_level="ERROR", **own)
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _survey_of_workers() -> dict[str, Any]:
+    """Workers of a cluster that was there before have its environment, not this process's."""
+    if not os.environ.get(VARIABLE):
+        return {}
+    return {"runtime_env": {"env_vars": {VARIABLE: os.environ[VARIABLE]}}}
 
 
 @contextmanager
@@ -237,7 +298,8 @@ def _own_cluster(config: ClusterConfig) -> dict[str, Any]:
     # The workers' cores are promised by the parameters, be there as many or not; nothing large
     # passes through the object store.
     cores = config.num_workers * config.cpus_per_worker
-    own = {"num_cpus": cores, "object_store_memory": 200_000_000}
+    own = {"address": "local", "num_cpus": cores, "object_store_memory": 200_000_000}
+    own |= {"include_dashboard": False}  # a gigabyte, and nobody looks at it
     place = _short_place()
     return own if place is None else own | {"_temp_dir": place}
 
@@ -259,6 +321,37 @@ def _short_place() -> str | None:
     )
 
 
+@contextmanager
+def _ending_asked() -> Iterator[Event]:
+    """Whether SIGTERM has come; the second one ends the process at once."""
+    asked = Event()
+    if current_thread() is not main_thread():  # where no signal can be heard
+        yield asked
+        return
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        asked.set()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    before = signal.signal(signal.SIGTERM, hear)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _until_done(result: Future[Any], reports: Queue) -> Iterator[Report]:
+    """All the reports; where none was left to come, the last one that Ray keeps."""
+    last: Report | None = None
+    while not result.done():
+        for last in _arrived(reports, wait=0.2):
+            yield last
+    for last in _arrived(reports, wait=0.0):
+        yield last
+    if last is None:
+        yield dict(_ended(result).metrics)
+
+
 def _arrived(reports: Queue, wait: float) -> Iterator[Report]:
     """Reports that are there, after waiting for the first; raises what a worker could not mend."""
     try:
@@ -266,38 +359,19 @@ def _arrived(reports: Queue, wait: float) -> Iterator[Report]:
             report = reports.get(block=wait > 0, timeout=wait or None)
             if isinstance(report, ValueError):
                 raise report
+            if isinstance(report, str):  # what a worker has to say
+                print(report, file=sys.stderr)
+                continue
             yield report
     except Empty:
         return
 
 
-def _checkpoint(result: Future[Any]) -> Checkpoint:
+def _ended(result: Future[Any]) -> Any:
     try:
-        return result.result().checkpoint
+        return result.result()
     except (RayError, TrainingFailedError) as error:
         raise ValueError(f"training failed: {str(error).strip().splitlines()[-1]}") from error
-
-
-def storage_of(storage: str) -> str:
-    """The storage as Ray takes it: a URI, or a full path."""
-    return storage if "://" in storage else str(Path(storage).resolve())
-
-
-def filesystem_of(storage: str, *parts: str) -> tuple[pyarrow.fs.FileSystem, str]:
-    """The filesystem of a storage, and the path of something in it."""
-    filesystem, path = pyarrow.fs.FileSystem.from_uri(storage)
-    return filesystem, "/".join([path, *parts])
-
-
-def _remove_finished(storage: str, name: str) -> None:
-    filesystem, marker = filesystem_of(storage, name, FINISHED)
-    if filesystem.get_file_info(marker).type != pyarrow.fs.FileType.NotFound:
-        filesystem.delete_dir(marker.removesuffix(f"/{FINISHED}"))
-
-
-def _mark_finished(storage: str, name: str) -> None:
-    filesystem, marker = filesystem_of(storage, name, FINISHED)
-    filesystem.open_output_stream(marker).close()
 
 
 def _fetch(checkpoint: Checkpoint, directory: Path) -> None:

@@ -20,15 +20,15 @@ from queue import Empty, SimpleQueue
 from typing import Any, Literal
 
 import optuna
-import pyarrow.fs
 import torch
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.optuna import OptunaSearch
 
+from pipelines.cluster import storage
 from pipelines.cluster.space import Point, Range, TuneConfig, rounded
-from pipelines.cluster.training import ClusterConfig, Loop, connected, filesystem_of, storage_of
+from pipelines.cluster.training import ClusterConfig, Loop, connected
 
 OBJECTIVE = "objective"
 """What is minimised, among the reports of a loop."""
@@ -72,13 +72,13 @@ def trials(
     whole: parameters that are whole numbers
     name: of the search in the storage: a digest of all that it depends on. A search of that name
         that was cut off goes on where it was, its trials whose workers were lost as well;
-        ``forget`` one that is done.
+        ``storage.forget`` one that is done.
     """
     _quiet()
     list(_changed(wait=0.0))  # of a search before
     with connected(machines):
         trainable = tune.with_resources(_trainable(loop, settings, machines), _share(machines))
-        path = f"{storage_of(machines.storage)}/{name}"
+        path = f"{storage.whole(machines.storage)}/{name}"
         if tune.Tuner.can_restore(path):
             tuner = tune.Tuner.restore(path, trainable, resume_errored=True)
         else:
@@ -92,18 +92,6 @@ def trials(
             yield from _all(result.result(), config.num_epochs)
         finally:
             thread.shutdown(wait=False)
-
-
-def is_cut_off(machines: ClusterConfig, name: str) -> bool:
-    """Whether a search of that name was begun and is not done."""
-    return bool(tune.Tuner.can_restore(f"{storage_of(machines.storage)}/{name}"))
-
-
-def forget(machines: ClusterConfig, name: str) -> None:
-    """Remove what a search keeps in the storage; the same search would begin anew."""
-    filesystem, path = filesystem_of(storage_of(machines.storage), name)
-    if filesystem.get_file_info(path).type != pyarrow.fs.FileType.NotFound:
-        filesystem.delete_dir(path)
 
 
 class _Forward(tune.Callback):  # type: ignore[misc]
@@ -259,7 +247,7 @@ def _tuner(
         ),
         run_config=tune.RunConfig(
             name=name,
-            storage_path=storage_of(machines.storage),
+            storage_path=storage.whole(machines.storage),
             verbose=0,
             callbacks=[_Forward(config.num_epochs)],
             checkpoint_config=tune.CheckpointConfig(num_to_keep=1),

@@ -7,17 +7,15 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import pyarrow as pa
-
 from ojala.catalogue import job, pieces, who_answers
 from ojala.catalogue.answerer import Recipe
 from ojala.catalogue.answers import check_ratios
 from ojala.catalogue.ids import check_unique
-from ojala.catalogue.in_blocks import growing
+from ojala.catalogue.merged import merge
 from ojala.catalogue.seen import Seen, together
 from ojala.model.bundle import read_json, write_json
 from ojala.tables import project, result
-from ojala.tables.files import table_format, write_table_file
+from ojala.tables.files import table_format
 from ojala.tables.writing import check_place, written_whole
 from pipelines.cluster import catalogue
 
@@ -78,6 +76,7 @@ def main(arguments: argparse.Namespace) -> None:
         bundle=named.bundle.resolve(),
         heads=named.heads and named.heads.resolve(),
         domain=named.domain and named.domain.resolve(),
+        recalibration=named.recalibration and named.recalibration.resolve(),
     )
     found = _answered(arguments, recipe, made_by)
     record = {"out": arguments.out, "merged": arguments.merged, "sources": found.num_rows}
@@ -113,14 +112,5 @@ def _answered(arguments: argparse.Namespace, recipe: Recipe, made_by: dict[str, 
     if sum(num for num, _ in found.unanswered.values()) == found.num_rows:
         raise ValueError(f"{path}: no source can be answered ({', '.join(found.unanswered)})")
     for merged in arguments.merged:
-        _merge(work, merged)
+        merge(work, merged)
     return found
-
-
-def _merge(work: job.Job, path: Path) -> None:
-    if table_format(path) != "Parquet":
-        write_table_file(pa.concat_tables(job.tables_of(work)), path)
-        return
-    with written_whole(path) as partial, growing(partial) as write:
-        for table in job.tables_of(work):
-            write(table)

@@ -36,6 +36,16 @@ def data_digests(paths: Sequence[str], lock: str | Path = "dvc.lock") -> dict[st
     return {path: known[path] for path in paths if path in known}
 
 
+def recorded(path: Path) -> str:
+    """DVC's digest of a file that a stage wrote, "" where it has recorded none."""
+    return data_digests([str(path)]).get(str(path), "")
+
+
+def of_file(path: Path) -> str:
+    """Digest of a file as DVC takes it."""
+    return hashlib.md5(path.read_bytes()).hexdigest()
+
+
 def inputs_digest(
     data: Mapping[str, str], parameters: Mapping[str, Any], stage: str = "train"
 ) -> str:

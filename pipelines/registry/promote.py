@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from ojala.tables import project, result
 from ojala.tables.shards import columns_of, read_table
 from ojala.tables.writing import written_whole
 from pipelines import params, paths
-from pipelines.registry import aliases, digests, head_states, tracking, versions
+from pipelines.registry import aliases, digests, head_states, shadow, tracking, versions
 from pipelines.registry.store import CANDIDATE, CHAMPION, PREVIOUS
 from pipelines.registry.versions import Version
 
@@ -31,8 +31,12 @@ Open a candidate in a process of its own, compare it with the champion on the sa
 Test-Real, and make it the champion where it is no worse. reports/promotion.md says row by row
 what was found. --force promotes what was compared and refused, but never a broken bundle.
 
+With --shadow a running service first asks the candidate a share of what it is asked, after it has
+answered, and the candidate is promoted where it says the same within the limits.
+
 Examples:
     ojala promote
+    ojala promote --shadow --share 0.2 --service http://localhost:3000
     ojala promote 7 --force --reason "the new spectra are worth 1 % of the quasars\""""
 
 
@@ -42,6 +46,7 @@ class Verdict:
 
     outcome: PASSED, REFUSED or BROKEN; why: of the last two; rows: none of a broken candidate
     num_golden: objects that it answered as at its registration
+    shadow: what came of standing in the shadow, "" where it did not
     """
 
     candidate: Version
@@ -50,6 +55,7 @@ class Verdict:
     why: str = ""
     rows: list[Row] = field(default_factory=list)
     num_golden: int = 0
+    shadow: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,18 +79,23 @@ class Promoted:
             "previous": asdict(found.champion) if found and found.champion else None,
             "gate": found.outcome if found else None,
             "rows": [asdict(row) for row in found.rows] if found else [],
+            "shadow": found.shadow if found else "",
             "heads": [one.record() for one in self.heads],
         }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """Who asks for a promotion, when and why, and whether in spite of the gate."""
+    """Who asks for a promotion, when and why, and whether in spite of the gate.
+
+    trial: in the shadow of the champion, None for none
+    """
 
     by: str
     at: str
     reason: str
     force: bool
+    trial: shadow.Trial | None = None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -95,6 +106,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--force", action="store_true", help="promote what the gate refuses")
     parser.add_argument("--reason", default="", help="why; --force needs one")
+    shadow.add_arguments(parser)
     project.add_argument(parser)
     result.add_argument(parser)
 
@@ -104,7 +116,13 @@ def main(arguments: argparse.Namespace) -> None:
     reason = arguments.reason.strip()
     if arguments.force and not reason:
         raise ValueError('--force needs --reason "...": it is kept with the version')
-    order = Order(by=aliases.who(), at=aliases.now(), reason=reason, force=arguments.force)
+    order = Order(
+        by=aliases.who(),
+        at=aliases.now(),
+        reason=reason,
+        force=arguments.force,
+        trial=shadow.asked_for(arguments),
+    )
     config = params.section("promote", PromoteConfig)
     with aliases.alone():
         if not versions.models():
@@ -145,6 +163,8 @@ def _promote(candidate: Version, order: Order, config: PromoteConfig) -> Promote
         notes = {"gate": found.outcome, "gate_why": found.why[:500], "gate_run": run_id}
         versions.tag(candidate, notes)
         raise ValueError(f"{candidate} is {found.outcome}: {found.why} (see {PROMOTION})")
+    if order.trial is not None:
+        found = replace(found, shadow=_stood(candidate, champion, order.trial))
     with aliases.moving():
         aliases.carry_out(_move(found, order, previous, run_id))
         states = head_states.follow()
@@ -157,6 +177,17 @@ def _promote(candidate: Version, order: Order, config: PromoteConfig) -> Promote
         heads=states,
         found=found,
     )
+
+
+def _stood(candidate: Version, champion: Version | None, trial: shadow.Trial) -> str:
+    """What came of standing in the shadow. Raises ValueError, kept with the version, if it fell."""
+    if champion is None:
+        raise ValueError("there is no champion whose shadow to stand in: promote without --shadow")
+    try:
+        return str(shadow.stood(candidate, champion, trial))
+    except ValueError as error:
+        versions.tag(candidate, {"shadow": str(error)[:500]})
+        raise
 
 
 def _check_not_taken_back(candidate: Version, order: Order) -> None:
@@ -224,6 +255,7 @@ def _move(found: Verdict, order: Order, previous: str, run_id: str) -> aliases.M
         "gate": FORCED if found.outcome == REFUSED else found.outcome,
         "gate_why": found.why[:500],
         "gate_run": run_id,
+        "shadow": found.shadow,
         **dict.fromkeys(("rolled_back_by", "rolled_back_at", "rolled_back_reason"), ""),
     }
     return aliases.Move(
@@ -301,6 +333,8 @@ def _about(found: Verdict, order: Order) -> dict[str, str]:
         "Reason": order.reason or "-",
         "Commit": digests.git_commit(),
     }
+    if found.shadow:
+        about["In the shadow"] = found.shadow
     if found.rows:
         of_set = digests.data_digests([str(paths.CROSSMATCH)]).get(str(paths.CROSSMATCH), "-")
         about["Test set"] = f"`{TEST_SET}`, digest of its directory `{of_set}`"

@@ -10,10 +10,12 @@ from typing import Any
 
 import mlflow
 import pandas as pd
+from mlflow.entities import LoggedModelOutput
 from mlflow.models import ModelSignature, infer_signature
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 
 from ojala.gate import golden
+from ojala.vocabulary.bands import reference_band
 from ojala.vocabulary.quantities import queries as all_queries
 from pipelines.registry.store import CANDIDATE, MODEL
 from pipelines.registry.tracking import client, experiment, is_known, log_files
@@ -67,16 +69,13 @@ def _log_version(
     bundle: Path, digest: str, run_id: str, example: pd.DataFrame, answer: pd.DataFrame
 ) -> Version:
     """Store the bundle with its code, and make a version of it."""
-    experiment_id = experiment()
-    known = {"run_id": run_id} if is_known(run_id) else {"run_name": f"restored {digest[:8]}"}
-    with (
-        mlflow.start_run(experiment_id=experiment_id, **known) as run,
-        tempfile.TemporaryDirectory() as directory,
-    ):
+    source = run_id if is_known(run_id) else _restored(digest)
+    with tempfile.TemporaryDirectory() as directory:
         examples = Path(directory)
         golden.write(examples / golden.GOLDEN, dict(example), dict(answer))
         logged = mlflow.pyfunc.log_model(
             name=MODEL,
+            model_id=_begun_model(source),
             python_model=str(Path(__file__).with_name("pyfunc_model.py")),
             artifacts={"bundle": str(bundle), "golden": str(examples / golden.GOLDEN)},
             code_paths=[str(CODE / "ojala")],
@@ -84,15 +83,37 @@ def _log_version(
             input_example=example,
             pip_requirements=[f"{name}=={_release(name)}" for name in ("mlflow", *PINNED)],
         )
-        describe(MODEL, ABOUT_MODEL, {"kind": "foundation model", "paper": PAPER})
-        made = mlflow.register_model(logged.model_uri, MODEL, tags={"digest": digest})
-        client().update_model_version(
-            MODEL,
-            made.version,
-            f"Bundle {digest[:12]} of run {run.info.run_name}. The notes say whether it was "
-            "promoted, when, by whom and why.",
-        )
-        return Version(name=MODEL, version=str(made.version), digest=digest, run_id=run.info.run_id)
+    describe(MODEL, ABOUT_MODEL, {"kind": "foundation model", "paper": PAPER})
+    made = mlflow.register_model(logged.model_uri, MODEL, tags={"digest": digest})
+    name = client().get_run(source).info.run_name
+    client().update_model_version(
+        MODEL,
+        made.version,
+        f"Bundle {digest[:12]} of run {name}. The notes say whether it was promoted, when, by "
+        "whom and why.",
+    )
+    return Version(name=MODEL, version=str(made.version), digest=digest, run_id=source)
+
+
+def _restored(digest: str) -> str:
+    """A run to stand for one that the server does not know."""
+    run = client().create_run(experiment(), run_name=f"restored {digest[:8]}")
+    client().set_terminated(run.info.run_id)
+    return str(run.info.run_id)
+
+
+def _begun_model(run_id: str) -> str:
+    """Id of a model of a run, without its files yet.
+
+    Logged under an active run, a model is given the run's metrics by MLflow, which asks for the
+    history of each in a request of its own: minutes, where an evaluation has thousands.
+    """
+    run = client().get_run(run_id)
+    made = client().create_logged_model(
+        experiment(), name=MODEL, source_run_id=run_id, params=run.data.params
+    )
+    client().log_outputs(run_id, [LoggedModelOutput(made.model_id, step=0)])
+    return str(made.model_id)
 
 
 def describe(name: str, description: str, notes: Mapping[str, str]) -> None:
@@ -143,8 +164,9 @@ def _log_head(
 
 def _signature(example: pd.DataFrame, answer: pd.DataFrame) -> ModelSignature:
     """Any of the example's columns may be left out, but MAG_i; ``queries`` may be asked for."""
+    needed = reference_band().token
     columns = [
-        ColSpec("string" if name == "MORPHTYPE" else "double", name, required=name == "MAG_i")
+        ColSpec("string" if name == "MORPHTYPE" else "double", name, required=name == needed)
         for name in example.columns
     ]
     queries = ParamSpec("queries", DataType.string, list(all_queries()), shape=(-1,))

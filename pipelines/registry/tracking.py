@@ -53,36 +53,43 @@ def run(
     parameters: Mapping[str, Any],
     data: Mapping[str, str],
     *,
-    run_id: str | None = None,
+    known_by: tuple[str, str] | None = None,
 ) -> Iterator[str]:
     """A run with its parameters, the digests of its data, the commit, and the machine's load.
 
-    parameters: sections by name, flattened to "section.key"; data: digests by path; run_id: of a
-        run that was cut off and goes on.
+    parameters: sections by name, flattened to "section.key"; data: digests by path
+    known_by: key and value of a tag; where there is a run of it, that one goes on. The tag is
+        made with the run: wherever that was cut off, it is found.
     Gives the run's id; the run ends as FINISHED, or FAILED if the block raises.
     """
     experiment_id = experiment()
     commit = digests.git_commit()
     with mlflow.start_run(
-        run_id=run_id, experiment_id=experiment_id, run_name=name, log_system_metrics=True
+        run_id=_tagged(*known_by) if known_by else None,
+        experiment_id=experiment_id,
+        run_name=name,
+        tags=dict([known_by]) if known_by else {},
+        log_system_metrics=True,
     ) as r:
-        if run_id is None:
-            log_parameters(r.info.run_id, parameters)
+        log_parameters(r.info.run_id, parameters)
         mlflow.set_tags({"git_commit": commit} | {f"data.{path}": d for path, d in data.items()})
         for path, digest in data.items():
             mlflow.log_input(_dataset(path, digest), context="training")
         yield r.info.run_id
 
 
-def latest_tagged(key: str, value: str) -> str | None:
-    """Id of the latest run that has a tag of that value, None where there is none."""
+def _tagged(key: str, value: str) -> str | None:
+    """Id of the run that has a tag of that value, None where there is none."""
     found = client().search_runs([experiment()], f"tags.{key} = '{value}'", max_results=1)
     return str(found[0].info.run_id) if found else None
 
 
 def log_parameters(run_id: str, parameters: Mapping[str, Any]) -> None:
-    """Log nested parameters, a hundred at a time."""
-    flat = [Param(key, str(value)) for key, value in flattened(parameters).items()]
+    """Log nested parameters, a hundred at a time; what a run has it keeps."""
+    known = client().get_run(run_id).data.params
+    flat = [
+        Param(key, str(value)) for key, value in flattened(parameters).items() if key not in known
+    ]
     for start in range(0, len(flat), 100):
         client().log_batch(run_id, params=flat[start : start + 100])
 
@@ -97,6 +104,11 @@ def log_metrics(run_id: str, metrics: Mapping[str, Any], step: int) -> None:
     ]
     for start in range(0, len(batch), 1000):
         client().log_batch(run_id, metrics=batch[start : start + 1000])
+
+
+def latest(run_id: str, metric: str) -> float:
+    """The last value of a metric of a run, 0 where it has none."""
+    return float(client().get_run(run_id).data.metrics.get(metric, 0))
 
 
 def log_files(run_id: str, path: str | Path, folder: str) -> None:

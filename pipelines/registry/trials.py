@@ -99,15 +99,13 @@ class TrialRuns:
 
 @contextmanager
 def tune_run(
-    name: str, parameters: Mapping[str, Any], data: Mapping[str, str], *, goes_on: bool
+    mark: str, parameters: Mapping[str, Any], data: Mapping[str, str]
 ) -> Iterator[TrialRuns]:
     """The run of a search and of its trials; where it goes on, the run that it began with.
 
-    name: of the search, a digest of its inputs
+    mark: what the search is known by (``storage.begin``)
     """
-    known = tracking.latest_tagged("search", name) if goes_on else None
-    with tracking.run("search", parameters, data, run_id=known) as parent:
-        tracking.client().set_tag(parent, "search", name)
+    with tracking.run("search", parameters, data, known_by=("search", mark)) as parent:
         yield TrialRuns(parent)
 
 

@@ -1,13 +1,23 @@
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 from matched import CONFIG, matched
 from toy_model import toy_model
 from toy_sky import toy_table
 
-from benchmarks.peers import answers, densities, features, fluxes, line_networks, scoring, table
+from benchmarks.peers import (
+    answers,
+    densities,
+    features,
+    fluxes,
+    line_networks,
+    plain_network,
+    scoring,
+    table,
+)
 from benchmarks.peers import sky_templates as sky
-from benchmarks.peers.__main__ import ORDER, in_order, kept, training_rows, write
+from benchmarks.peers.__main__ import ORDER, in_order, kept, made, training_rows, write
 from benchmarks.peers.neighbours import Neighbours, weighted
 from ojala.evaluation.comparisons import ANN_LIMIT
 from ojala.measures.metrics import NOT_ENOUGH
@@ -18,9 +28,10 @@ from ojala.physics.cosmology import sphere_area
 from ojala.physics.responses import packaged
 from ojala.physics.synphot import pivot_wave, prepare, synthesize
 from ojala.sky.galaxies import galaxies
-from ojala.tables.shards import columns_of
+from ojala.tables.shards import CLEAN_SUFFIX, PERTURBED, columns_of
 from ojala.training.resident import measured_scaling
-from ojala.vocabulary.quantities import CLASSES, queries
+from ojala.vocabulary.bands import BESIDE
+from ojala.vocabulary.quantities import CLASSES, observations, queries
 from pipelines.stage import with_nulls
 
 
@@ -203,6 +214,81 @@ def test_line_networks_learn_from_strong_lines_and_answer_where_they_reach():
     emitters = answered & line_networks.strong_emitters(test)
     error = np.log10(predicted["HALPHA_6562_EW"][emitters] / test["HALPHA_6562_EW"][emitters])
     assert np.median(np.abs(error)) < 0.2
+
+
+def with_noiseless(columns):
+    return columns | {f"{token}{CLEAN_SUFFIX}": columns[token] for token in PERTURBED}
+
+
+@pytest.fixture(scope="module")
+def plain():
+    """A plain network that was trained for seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plain_network, "BATCH_SIZE", 64)
+        peer = made("plain_network")
+        peer.updates = 300
+        peer.fit(with_noiseless(toy(num_sources=1500)))
+    return peer
+
+
+def test_the_plain_network_learns_and_answers_everything(plain):
+    test = toy(num_sources=300, seed=1)
+    predicted = plain.predict(features.observed(test))
+    right = predicted["CLASS"] == np.array(CLASSES, dtype=object)[test["SPECTYPE"]]
+    assert plain.name in ORDER and right.mean() > 0.9
+    galaxy = test["SPECTYPE"] == 0
+    error = np.abs(predicted["Z_GAL"] - test["z"])[galaxy] / (1 + test["z"][galaxy])
+    assert np.median(error) < 0.05
+    for token in answers.CONTINUOUS:
+        assert np.isfinite(predicted[token]).all() and (predicted[f"{token}_ERR"] > 0).all()
+
+
+def test_a_value_that_was_not_observed_moves_no_answer_of_the_plain_network(plain):
+    sources = features.observed(toy(num_sources=50, seed=2))
+    unseen = sources | {"J0660_ERR": np.zeros(50, np.float32)}
+    moved = unseen | {"J0660": sources["J0660"] + 3}
+    for token in ("Z_GAL", "LOGM", "P_QSO"):
+        of_unseen, of_moved, of_seen = (
+            plain.predict(shown)[token] for shown in (unseen, moved, sources)
+        )
+        assert of_unseen == pytest.approx(of_moved)
+        assert of_unseen != pytest.approx(of_seen, rel=1e-6)
+
+
+def test_the_plain_network_sees_zero_and_a_mask_where_nothing_is_known():
+    values = torch.full((2, len(observations())), torch.nan)
+    values[0, 3], values[0, plain_network.SHAPE_PLACE] = 2.0, 1.0
+    seen = plain_network.inputs(values)
+    assert seen[1].eq(0).all() and seen[0].count_nonzero() == 3
+    assert seen[0, 3] == pytest.approx(np.arcsinh(2.0))
+
+
+def test_the_plain_network_is_shown_new_noise_and_parts_of_a_source():
+    table = plain_network.drawn_from(with_noiseless(toy(num_sources=3)))
+    rows, values = next(plain_network._draws(table, 1))
+    i_band = observations().index("MAG_i")
+    of_one = values[rows == 0, i_band]
+    of_one = of_one[torch.isfinite(of_one)] * table.scaling.sigma[i_band]
+    error = toy(num_sources=3)["MAG_i_ERR"][0]
+    expected = np.hypot(error, plain_network.CALIBRATION_ERR)
+    assert len(of_one) > 50 and float(of_one.std()) == pytest.approx(expected, rel=0.25)
+    legacy = values[:, [observations().index(token) for token in BESIDE["Legacy"]]]
+    hidden = torch.isnan(legacy).all(dim=1)
+    assert 0 < hidden.float().mean() < 0.3
+    whole = torch.isfinite(values).all(dim=1).float().mean()
+    assert 0.3 < whole < 0.6
+
+
+def test_redshift_targets_are_shares_about_the_label():
+    train = toy(num_sources=60)
+    share = plain_network.redshift_targets(train)
+    centre = (plain_network.EDGES[:, 1:] + plain_network.EDGES[:, :-1]) / 2
+    for place, token in enumerate(answers.REDSHIFTS):
+        known = np.isfinite(train[token])
+        assert share[known, place].sum(dim=1).numpy() == pytest.approx(1, abs=1e-5)
+        assert share[~known, place].eq(0).all()
+        mean = (share[known, place] * centre[place]).sum(dim=1).numpy()
+        assert mean == pytest.approx(np.log1p(np.maximum(train[token][known], -0.01)), abs=0.003)
 
 
 def test_right_answers_score_well_and_no_answers_are_not_enough():

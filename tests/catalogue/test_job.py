@@ -136,6 +136,40 @@ def test_a_full_disk_is_told_and_leaves_what_is_finished(path, recipe, monkeypat
     assert [entry.name for entry in work.shards.iterdir()] == ["part-00000.parquet"]
 
 
+HARMS = {
+    "cut at its end": lambda content: content[:-30],
+    "cut in the middle": lambda content: content[: len(content) // 2],
+    "empty": lambda content: b"",
+    "overwritten": lambda content: content[:200] + bytes(20_000) + content[20_200:],
+}
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_a_damaged_shard_is_told_by_name_and_the_others_stay(path, recipe, harm):
+    work = job_of(path, recipe)
+    make(work, recipe)
+    before = table_of(work)
+    whole = {number: work.shard(number).read_bytes() for number in range(5)}
+    work.shard(2).write_bytes(HARMS[harm](whole[2]))
+    with pytest.raises(ValueError, match=f"^{work.shard(2)}: a damaged shard .*remove it"):
+        table_of(job_of(path, recipe))
+    assert all(work.shard(n).read_bytes() == whole[n] for n in (0, 1, 3, 4))
+    work.shard(2).unlink()  # as the sentence says
+    again = job_of(path, recipe)
+    make(again, recipe, [2])
+    assert_same(table_of(again), before)
+
+
+def test_a_shard_of_other_columns_half_way_is_told_by_name(path, recipe):
+    work = job_of(path, recipe)
+    make(work, recipe, [0, 1, 2])
+    changed = pq.read_table(work.shard(1)).drop_columns(["CLASS"])
+    pq.write_table(changed, work.shard(1))
+    with pytest.raises(ValueError, match=f"^{work.shard(1)}: its columns are not those"):
+        job_of(path, recipe)
+    assert job.finished(work) == [0, 1, 2]
+
+
 def test_a_catalogue_without_rows_is_refused(path, recipe):
     pq.write_table(pq.read_table(path)[:0], path)
     with pytest.raises(ValueError, match=f"{path}: it has no rows"):

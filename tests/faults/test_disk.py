@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 
+import pyarrow.parquet as pq
 import pytest
 import torch
 from safetensors import SafetensorError
@@ -11,6 +12,10 @@ from toy_heads import toy_bundle
 from toy_model import toy_model
 from toy_sky import toy_table
 
+from ojala.catalogue import job
+from ojala.catalogue.answerer import Recipe
+from ojala.catalogue.pieces import planned
+from ojala.cli import main
 from ojala.model import bundle
 from ojala.training.checkpoint import TrainState
 from ojala.training.resident import measured_scaling
@@ -70,6 +75,70 @@ def test_a_bundle_that_finds_no_room_leaves_the_one_before(small_disk):
     filler.unlink()
     bundle.save(place, toy_model(seed=1), scaling, {"run_id": "another"})
     assert bundle.load(place).digest != standing
+
+
+def fill(place, left):
+    """A file that leaves so many bytes of a disk."""
+    filler = place / "filler"
+    filler.write_bytes(bytes(max(0, shutil.disk_usage(place).free - left)))
+    return filler
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    return Recipe(bundle=toy_bundle(tmp_path / "ojala"))
+
+
+@pytest.fixture
+def sources(tmp_path):
+    path = tmp_path / "sources.parquet"
+    pq.write_table(toy_table(60, seed=3, labelled=False), path)
+    return path
+
+
+@pytest.mark.parametrize("left", [0, 8192, 40_000])
+def test_a_shard_that_finds_no_room_leaves_those_that_are_finished(
+    small_disk, recipe, sources, left
+):
+    shards = small_disk / "answers"
+    shards.mkdir()
+    made_by = recipe.made_by(recipe.asked())
+    work = job.job_of(planned(sources, shards, 20), shards, made_by)
+    answer = recipe.opened()
+    job.make_shard(work, 0, answer)
+    standing = work.shard(0).read_bytes()
+    filler = fill(small_disk, left)
+    with pytest.raises(ValueError, match=f"^{work.shard(1)}: cannot be written .No space left"):
+        job.make_shard(work, 1, answer)
+    assert names(shards) == ["part-00000.parquet"] and work.shard(0).read_bytes() == standing
+    filler.unlink()  # room is made: the same job goes on
+    again = job.job_of(planned(sources, shards, 20), shards, made_by)
+    for number in (1, 2):
+        job.make_shard(again, number, answer)
+    assert sum(table.num_rows for table in job.tables_of(again)) == 60
+
+
+@pytest.mark.parametrize("left", [0, 8192])
+@pytest.mark.parametrize("suffix", ["parquet", "fits", "csv", "ecsv", "vot"])
+def test_answers_that_find_no_room_are_one_sentence(
+    small_disk, recipe, sources, suffix, left, capsys
+):
+    out = small_disk / f"answers.{suffix}"
+    fill(small_disk, left)
+    assert main(["predict", str(sources), "--bundle", str(recipe.bundle), "--out", str(out)]) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said == f"ojala predict: {out}: cannot be written (No space left on device)"
+    assert names(small_disk) == ["filler"]
+
+
+def test_a_csv_that_is_staged_on_a_full_disk_is_not_blamed_for_it(small_disk, sources, tmp_path):
+    path = tmp_path / "sources.csv"
+    pq.read_table(sources).to_pandas().to_csv(path, index=False)
+    fill(small_disk, 8192)
+    staged = small_disk / "sources.csv.parquet"
+    with pytest.raises(OSError, match=f"^{staged}: cannot be written .No space left on device"):
+        planned(path, small_disk, 20)
+    assert names(small_disk) == ["filler"]
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.999])

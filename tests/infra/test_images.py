@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from urllib.error import URLError
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 from built_containers import build, container, megabytes
 from toy_heads import toy_bundle
@@ -19,7 +20,9 @@ from toy_registry import toy_project
 
 from ojala.model import bundle
 from ojala.model.predictor import Predictor
+from ojala.tables.files import read_table_file, write_table_file
 from pipelines.registry import registration
+from serving.tables import SUFFIXES
 
 pytestmark = [
     pytest.mark.slow,
@@ -34,6 +37,7 @@ PUBLIC_BASE = "docker.io/library/python:3.11-slim-bookworm"
 ALIEN = ("ray", "dvc", "optuna", "sqlalchemy", "matplotlib", "pandas", "pip")
 """What the service does without."""
 SOURCE = {"MAG_i": 18.9, "MAG_G": 20.4, "MAG_R": 19.4, "J0500": 0.45, "J0660": 0.93}
+TABLE = pa.table({"ID": [2**53 + 1, 7]} | {name: [value] * 2 for name, value in SOURCE.items()})
 
 
 def added(image):
@@ -60,23 +64,45 @@ def running(command, log, **settings):
             process.wait(60)
 
 
-def answer(url, body=None, patience=180):
-    """What a server says as soon as it is there."""
-    sent = None if body is None else json.dumps(body).encode()
-    asked = urllib.request.Request(url, sent, {"Content-Type": "application/json"})
+def answer(url, body=None, media_type="application/json", patience=180):
+    """What a server says as soon as it is there, in bytes."""
+    asked = urllib.request.Request(url, body, {"Content-Type": media_type})
     end = time.monotonic() + patience
     while True:
         try:
             with urllib.request.urlopen(asked, timeout=60) as said:
-                return said.read().decode()
-        except (URLError, ConnectionError):
-            assert time.monotonic() < end, f"{url} does not answer"
+                return said.read()
+        except (URLError, ConnectionError) as error:
+            assert time.monotonic() < end, f"{url}: {error}"
             time.sleep(1)
+
+
+def answered_table(address, media_type, suffix, tmp_path):
+    """The table of TABLE's sources as it comes back in a format."""
+    path = tmp_path / f"sources{suffix}"
+    write_table_file(TABLE, path)
+    path.write_bytes(answer(f"{address}/predict_table", path.read_bytes(), media_type))
+    return read_table_file(path)
+
+
+def result_of_a_job(address, tmp_path):
+    """The same as a job answers it."""
+    path = tmp_path / "job.csv"
+    write_table_file(TABLE, path)
+    job = json.loads(answer(f"{address}/jobs", path.read_bytes(), "text/csv"))
+    end = time.monotonic() + 300
+    while job["state"] in ("waiting", "running"):
+        assert time.monotonic() < end, job
+        time.sleep(0.5)
+        job = json.loads(answer(f"{address}/jobs/{job['job']}"))
+    assert job["state"] == "done", job
+    path.write_bytes(answer(f"{address}{job['result']}"))
+    return read_table_file(path)
 
 
 def test_a_service_answers_with_the_registered_bundle(tmp_path):
     build("serve", SERVE)
-    assert added(SERVE) < 1350
+    assert added(SERVE) < 1180
     port, registry = free_port(), free_port()
     server = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port"]
     server += [str(registry), "--workers", "1", "--backend-store-uri"]
@@ -102,11 +128,19 @@ def test_a_service_answers_with_the_registered_bundle(tmp_path):
             assert "Read-only file system" in refused.stderr
             begun = words(PORT=port, BENTOML_HOST="127.0.0.1", MLFLOW_TRACKING_URI=address)
             with running(begun, tmp_path / "serve.log"):
-                answer(f"http://127.0.0.1:{port}/readyz")
-                told = json.loads(answer(f"http://127.0.0.1:{port}/predict", {"sources": [SOURCE]}))
+                asked = f"http://127.0.0.1:{port}"
+                answer(f"{asked}/readyz")
+                one = json.dumps({"sources": [SOURCE]}).encode()
+                told = json.loads(answer(f"{asked}/predict", one))
+                tables = [answered_table(asked, *kind, tmp_path) for kind in SUFFIXES.items()]
+                tables.append(result_of_a_job(asked, tmp_path))
     assert told["model"]["version"] == made.version and told["model"]["digest"] == opened.digest
     expected = Predictor(opened).predict({name: [value] for name, value in SOURCE.items()})
-    assert told["predictions"][0]["Z_GAL"] == pytest.approx(float(expected["Z_GAL"][0]), rel=1e-5)
+    z = pytest.approx(float(expected["Z_GAL"][0]), rel=1e-5)
+    assert told["predictions"][0]["Z_GAL"] == z
+    for table in tables:
+        assert table["ID"].to_pylist() == TABLE["ID"].to_pylist()
+        assert table["Z_GAL"].to_pylist() == [z, z]
 
 
 def test_stages_run_in_a_project_on_a_volume(tmp_path):

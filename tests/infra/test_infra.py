@@ -54,6 +54,8 @@ PLANTED = {
     "prometheus/ojala_tests.yaml": [("eval_time: 2h", "eval_time: 2 hours")],
     "grafana/service.json": [('"panels"', '"panel"')],
     "grafana/drift.json": [('"panels"', '"panel"')],
+    "grafana/jobs.json": [('"panels"', '"panel"')],
+    "grafana/registry.json": [('"title"', '"titel"')],
     "stack.env": [("S3_PORT=8333", "S3_PORT=many"), ("S3_PORT=8333", "S3_PORT=5000")],
 }
 

@@ -1,10 +1,12 @@
 """Neighbouring bands as tokens: every subset is a context, and what is missing is told apart."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from toy_model import PATCHED, toy_model
 
-from ojala.model.patches import I_BAND, patches
+from ojala.model.patches import I_BAND, PatchEmbedding, patches
 from ojala.model.presets import PatchConfig
 from ojala.vocabulary.bands import narrow_bands
 from ojala.vocabulary.quantities import observations, queries, vocabulary
@@ -63,13 +65,18 @@ def test_a_value_of_0_is_not_a_missing_one(token):
     assert not torch.allclose(without, with_zero, atol=1e-4)
 
 
-def test_labels_move_their_own_token_alone_before_attention():
-    embedding = toy_model(PATCHED).embedding
+@pytest.mark.parametrize("labels_in_summaries", [False, True])
+def test_labels_move_their_own_token_and_summaries_that_see_them(labels_in_summaries):
+    torch.manual_seed(0)
+    config = replace(sizes(), labels_in_summaries=labels_in_summaries)
+    embedding = PatchEmbedding(16, 8, config)
+    own = len(embedding.position_GD)
+    expected = [own, own + 1, own + 2] if labels_in_summaries else [own]
     for token in queries():
         without = embedding(*context(["MAG_i"], [0.5]))
         known = embedding(*context(["MAG_i", token], [0.5, 1.0]))
         moved = (without - known).abs().amax(dim=(0, 2)) > 0
-        assert moved.nonzero().flatten().tolist() == [len(embedding.position_GD)]
+        assert moved.nonzero().flatten().tolist() == expected
 
 
 def test_a_category_is_not_a_number():

@@ -12,10 +12,15 @@ import pytest
 from matched import truth_of
 from toy_model import toy_model
 
+from ojala.catalogue import recalibration, zero_points
+from ojala.catalogue.recalibration import by_sources
+from ojala.catalogue.zero_points import ZeroPoints
 from ojala.measures.metrics import NOT_ENOUGH
 from ojala.model import bundle
+from ojala.model.predictor import Predictor
 from ojala.tables.shards import as_table, jpas_schema, matched_schema, mocks_schema
 from ojala.training.resident import measured_scaling
+from ojala.vocabulary.bands import narrow_bands
 from ojala.vocabulary.quantities import MORPHTYPES, queries
 from pipelines import evaluate as stage
 from pipelines.registry import tracking
@@ -55,11 +60,22 @@ def project(tmp_path, run_id):
         write(tmp_path / f"data/crossmatch/{name}.parquet", columns, matched_schema())
     write(tmp_path / "data/weights/part-00000.parquet", columns_of(80, 2), mocks_schema())
     write(tmp_path / "data/jpas/part-00000.parquet", columns_of(90, 3), jpas_schema())
+    zero_points.write(
+        ZeroPoints(
+            tiles=np.array([0]),
+            offset=np.full((1, len(narrow_bands())), 0.01),
+            num_sources=np.full((1, len(narrow_bands())), 50),
+        ),
+        tmp_path / "data/zero_points.parquet",
+    )
     table = pq.read_table(tmp_path / "data/weights/part-00000.parquet")
     provenance = {"run_id": run_id, "git_commit": "0", "params_digest": "0"}
     provenance |= {"data_source": "simulated", "data": {}}
     scaling = measured_scaling(table, ew_transform="asinh", seed=0)
     digest = bundle.save(tmp_path / "models/ojala", toy_model(), scaling, provenance)
+    predictor = Predictor(bundle.load(tmp_path / "models/ojala"))
+    held_out = by_sources(predictor, columns_of(80, 2), columns_of(80, 2))
+    recalibration.write(held_out, tmp_path / "models/recalibration.json")
     (tmp_path / "models/run.json").write_text(json.dumps({"run_id": run_id, "digest": digest}))
     return tmp_path
 
@@ -79,7 +95,7 @@ def evaluate(project):
 @pytest.mark.slow
 def test_the_stage_leaves_numbers_curves_figures_and_a_report(project, run_id):
     metrics = evaluate(project)
-    for name in ("test_real", "test_synth"):
+    for name in ("test_real", "test_real_calibrated", "test_synth"):
         assert 0 <= metrics[name]["class"]["weighted_f1"] <= 1
         assert metrics[name]["galaxy"]["sigma_nmad"] > 0
         assert 0 <= metrics[name]["galaxy"]["outlier_fraction"] <= 1

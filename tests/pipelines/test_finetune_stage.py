@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import mlflow
@@ -26,7 +27,8 @@ from ojala.tables.shards import (
     matched_schema,
     write_shards,
 )
-from pipelines import domain, finetune, register, stage, vac
+from pipelines import domain, finetune, recalibrate, register, stage, vac
+from pipelines.cluster import storage
 from pipelines.registry import store, tracking
 
 pytestmark = pytest.mark.slow
@@ -63,7 +65,8 @@ def project(tmp_path, monkeypatch):
     for name in TITLES:
         pq.write_table(as_table(test, matched_schema()), f"data/crossmatch/{name}.parquet")
     jpas = toy_table(20, seed=3, labelled=False, missing=0.2)
-    write_shards(iter([columns_of(jpas)]), "data/jpas", jpas_schema())
+    for place in ("data/jpas", "data/jpas_calibrated"):
+        write_shards(iter([columns_of(jpas)]), place, jpas_schema())
     rejects = Rejects()
     position = np.array([150.25]), np.array([2.5])
     rejects.add(["5-7"], [0], file="f", reason="too few bands", position=position)
@@ -108,6 +111,29 @@ def test_a_head_is_judged_beside_the_paper(project):
     assert logged == pytest.approx(made["test_real"]["full"]["sigma_nmad"])
     history = tracking.client().get_metric_history(run.info.run_id, "val/loss")
     assert len(history) > 10 and history[-1].step == 60
+
+
+def test_a_head_that_was_cut_off_has_one_run(project, monkeypatch):
+    """Before its scores, after them, and before DVC has recorded them."""
+    for module, name in ((finetune, "_judged"), (storage, "finish"), (finetune, "no such")):
+        with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
+            patch.setattr(module, name, cut_off, raising=False)
+            finetune.finetune()
+        shutil.rmtree("models/heads/bh-mass")
+    finetune.finetune()
+    runs = tracking.client().search_runs([tracking.experiment()])
+    assert [run.info.status for run in runs] == ["FINISHED"]
+    assert (
+        head.load("models/heads/bh-mass", bundle.digest("models/ojala")).provenance["run_id"]
+        == runs[0].info.run_id
+    )
+    history = tracking.client().get_metric_history(runs[0].info.run_id, "val/loss")
+    steps = [metric.step for metric in history]
+    assert steps == sorted(set(steps)) and steps[-1] == 60
+
+
+def cut_off(*arguments, **keywords):
+    raise KeyboardInterrupt
 
 
 def test_a_head_is_registered_once_and_tied_to_the_version_of_its_base(project):
@@ -159,6 +185,7 @@ def test_the_catalogue_has_the_columns_of_every_head(project):
     toy_head(Path("models/heads/metals"), "models/ojala", **metals)
     register.register()
     domain.domain()
+    recalibrate.recalibrate()
     vac.vac()
     header = fits.getheader("data/vac/ojala_vac.fits", 1)
     table = pq.read_table("data/vac/ojala_vac.parquet")
@@ -185,6 +212,7 @@ def test_a_sky_with_too_few_labels_goes_on_without_a_head(project, capsys):
     assert "no head bh-mass" in capsys.readouterr().err
     register.register()
     domain.domain()
+    recalibrate.recalibrate()
     vac.vac()
     assert MASS not in pq.read_schema("data/vac/ojala_vac.parquet").names
     assert tracking.client().search_registered_models("name = 'ojala-head-bh-mass'") == []

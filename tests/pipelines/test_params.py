@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -25,6 +26,8 @@ class Sky:
     dust: Dust
     tray: int | None
 
+
+ROOT = Path(__file__).parents[2]
 
 GOOD = {
     "seed": 1,
@@ -144,3 +147,15 @@ def test_a_fault_deep_in_a_section_is_one_sentence(change, sentence):
 def test_a_section_is_a_mapping(kind):
     with pytest.raises(ValueError, match=r"^p\.yaml: cloud is .*, expected a section of named"):
         params.build(Cloud, kind, "p.yaml: cloud")
+
+
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [("params.yaml", 2), ("params.larger.yaml", 2), ("params.production.yaml", 64)],
+)
+def test_batches_are_shared_evenly_by_any_power_of_two_of_workers(name, most):
+    read = params.read(ROOT / name)
+    assert read["cluster"]["num_workers"] <= most
+    for section in (read["train"], read["noise"]["embedding"]):
+        for batch in ("batch_size", "jpas_batch_size"):
+            assert section[batch] % most == 0, (name, batch)

@@ -1,11 +1,17 @@
 """Versions of the model: one per digest, loaded and asked before the alias points at it."""
 
 import json
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
 from pathlib import Path
 
 import mlflow
 import numpy as np
 import pytest
+import requests
 import torch
 from toy_sky import toy_table
 
@@ -78,6 +84,76 @@ def test_a_version_answers_as_its_bundle_and_holds_no_pickle(project, tmp_path):
     files = [path.name for path in (tmp_path / "mlartifacts").rglob("*") if path.is_file()]
     assert "weights.safetensors" in files
     assert not [name for name in files if name.endswith((".pkl", ".pickle", ".pt", ".pth"))]
+
+
+def asked_for(monkeypatch, num_metrics):
+    """What is asked of an HTTP server to register the bundle of a run of so many metrics."""
+    with tracking.run("train", {"train": {"seed": 1}}, {}) as run_id:
+        digest = make_bundle(num_metrics, run_id)
+        tracking.log_metrics(run_id, {f"m{i}": float(i) for i in range(num_metrics)}, step=0)
+    asked = []
+    send = requests.Session.send
+
+    def counted(self, request, **keywords):
+        asked.append(request.path_url)
+        return send(self, request, **keywords)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(requests.Session, "send", counted)
+        register.register()
+    return run_id, digest, asked
+
+
+@pytest.mark.slow
+def test_requests_to_a_server_do_not_grow_with_the_metrics_of_the_run(
+    project, tmp_path, monkeypatch
+):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    stored = ["--backend-store-uri", f"sqlite:///{tmp_path}/served.db"]
+    stored += ["--artifacts-destination", str(tmp_path / "artifacts")]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "mlflow", "server", "--port", port, "--workers", "1", *stored],
+        stdout=(tmp_path / "server.log").open("w"),
+        stderr=subprocess.STDOUT,
+    )
+    try:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+        until_it_answers(f"http://127.0.0.1:{port}/health", server)
+        asked_for(monkeypatch, 1)  # the first describes the model as well
+        _, _, few = asked_for(monkeypatch, 2)
+        run_id, digest, many = asked_for(monkeypatch, 1500)
+        assert abs(len(many) - len(few)) < 5  # threads of MLflow ask as well; of 1498 more metrics
+        assert not [path for path in many if "get-history" in path]
+        check_lineage(run_id, digest)
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def until_it_answers(address, server):
+    end = time.monotonic() + 600
+    while server.poll() is None and time.monotonic() < end:
+        try:
+            return urllib.request.urlopen(address, timeout=5).close()
+        except OSError:
+            time.sleep(0.3)
+    raise AssertionError("MLflow's server does not answer")
+
+
+def check_lineage(run_id, digest):
+    """Version, logged model and run name each other."""
+    server = tracking.client()
+    version = candidate()
+    assert version.run_id == run_id and version.tags["digest"] == digest
+    run = server.get_run(run_id)
+    (output,) = run.outputs.model_outputs
+    logged = server.get_logged_model(output.model_id)
+    assert logged.source_run_id == run_id and logged.model_id in version.source
+    assert logged.status == "READY" and logged.params["train.seed"] == "1"
+    assert logged.experiment_id == run.info.experiment_id
+    assert run.info.status == "FINISHED"
 
 
 def mlflow_frame(columns):

@@ -42,8 +42,11 @@ def wait_until(holds, seconds=60):
 
 
 @contextmanager
-def server(log, **environment):
-    """The address of a server on the loopback; ``log`` holds what it says."""
+def server(log, command=("-m", "serving"), place=ROOT, key=None, **environment):
+    """The address of a server on the loopback; ``log`` holds what it says.
+
+    command: for Python, begun in ``place``; {port} in it is the port; key: where one is needed
+    """
     port = free_port()
     known = {name: value for name, value in os.environ.items() if name not in SETTINGS}
     known |= {"PORT": str(port), "BENTOML_HOST": "127.0.0.1", "OMP_NUM_THREADS": "1"}
@@ -51,15 +54,15 @@ def server(log, **environment):
     address = f"http://127.0.0.1:{port}"
     with log.open("w") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "serving"],
+            [sys.executable, *(word.format(port=port) for word in command)],
             env=known,
-            cwd=ROOT,
+            cwd=place,
             stdout=file,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
     try:
-        wait_until(lambda: process.poll() is not None or _is_ready(address), 600)
+        wait_until(lambda: process.poll() is not None or _is_ready(address, key), 300)
         assert process.poll() is None, log.read_text()
         yield address
     finally:
@@ -71,8 +74,9 @@ def server(log, **environment):
             process.wait()
 
 
-def _is_ready(address):
+def _is_ready(address, key):
+    shown = {"Authorization": f"Bearer {key}"} if key else {}
     try:
-        return asked(f"{address}/health", timeout=5)[0] == 200
+        return asked(f"{address}/health", timeout=5, **shown)[0] == 200
     except (OSError, ValueError):
         return False

@@ -2,7 +2,9 @@
 
 import asyncio
 import gzip
+import io
 import json
+import random
 import threading
 import zlib
 
@@ -122,3 +124,55 @@ def test_health_answers_at_once_while_a_large_request_runs(client, monkeypatch):
     done.set()
     asked.join()
     asked.join()
+
+
+def stored(body, most=2**22, pieces=7, **headers):
+    """What of a body is written to a file, when it comes in some pieces."""
+    step = max(1, len(body) // pieces)
+    messages = [
+        {"type": "http.request", "body": body[at : at + step], "more_body": at + step < len(body)}
+        for at in range(0, max(len(body), 1), step)
+    ]
+    scope = {"headers": [(name.encode(), value.encode()) for name, value in headers.items()]}
+    file = io.BytesIO()
+
+    async def receive():
+        return messages.pop(0) if messages else {"type": "http.disconnect"}
+
+    asyncio.run(bodies.stored(scope, receive, file, most))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("num_bytes", [0, 1, 1000, 2**20 - 1, 2**20, 2**20 + 1, 2**22])
+@pytest.mark.parametrize("kind", ["zeros", "noise"])
+def test_a_body_is_stored_as_it_was_whether_packed_or_not(num_bytes, kind):
+    whole = bytes(num_bytes) if kind == "zeros" else random.Random(1).randbytes(num_bytes)
+    packed = gzip.compress(whole)
+    twice = gzip.compress(whole[: num_bytes // 3]) + gzip.compress(whole[num_bytes // 3 :])
+    named = {"content-encoding": "gzip"}
+    assert stored(whole) == whole
+    assert stored(packed, **named) == stored(twice, **named) == whole
+    if num_bytes:
+        for body, how in ((whole, {}), (packed, named)):
+            with pytest.raises(bodies.RefusedBody, match="the table is larger than"):
+                stored(body, most=num_bytes - 1, **how)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
+def test_what_is_cut_off_or_not_gzip_is_not_stored(share):
+    packed = gzip.compress(random.Random(1).randbytes(5000))
+    named = {"content-encoding": "gzip"}
+    with pytest.raises(bodies.RefusedBody, match="cut off"):
+        stored(packed[: int(share * len(packed))], **named)
+    with pytest.raises(bodies.RefusedBody, match="not what gzip writes"):
+        stored(b"plain text", **named)
+    with pytest.raises(bodies.RefusedBody, match="expected gzip or none"):
+        stored(packed, **{"content-encoding": "br"})
+
+
+def test_a_body_whose_sender_goes_away_is_not_stored():
+    async def receive():
+        return {"type": "http.disconnect"}
+
+    with pytest.raises(bodies.RefusedBody, match="cut off"):
+        asyncio.run(bodies.stored({"headers": []}, receive, io.BytesIO(), 10))

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from asked_service import asked_service
 from astropy.table import MaskedColumn, QTable, Table
-from toy_heads import toy_bundle, toy_head
 
 from ojala import client as clients
 from ojala.client import AsyncClient, Client, ServiceError
@@ -16,13 +15,6 @@ from ojala.model.predictor import Predictor
 from ojala.model.shown import NO_I
 
 NUM = 23
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    place = tmp_path_factory.mktemp("models")
-    toy_head(place / "heads" / "bh-mass", toy_bundle(place / "ojala"))
-    return place
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 
 import pytest
@@ -154,6 +155,8 @@ def test_what_was_refused_is_tried_again_after_a_while(process, registry, monkey
     steps(one)
     assert answering(one) == FIRST
     monkeypatch.setattr(following, "RETRY", 0.0)
+    yesterday = time.time() - 86400  # a clock that was set back does not put it off
+    monkeypatch.setattr(following.time, "time", lambda: yesterday)
     steps(one)
     assert answering(one) == SECOND and one.state() == "followed"
 

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from asked_service import asked_service
-from toy_heads import toy_bundle, toy_head
 
 from ojala.model import bundle
 from ojala.model.predictor import Predictor
@@ -20,13 +19,6 @@ CATALOGUE = {
     name: np.array([np.nan if row[name] is None else row[name] for row in SOURCES])
     for name in SOURCES[0]
 }
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    place = tmp_path_factory.mktemp("models")
-    toy_head(place / "heads" / "bh-mass", toy_bundle(place / "ojala"))
-    return place
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +81,9 @@ def test_the_card_tells_what_the_model_is(client, place):
     assert [one["name"] for one in card["heads"]] == ["bh-mass"]
 
 
-def test_without_a_catalogue_a_cone_search_says_how_to_have_one(client):
-    refused = client.get("/scs", params={"RA": 0, "DEC": 0, "SR": 1})
-    assert refused.status_code == 404 and "OJALA_CATALOGUE" in refused.json()["error"]
+def test_without_a_catalogue_what_asks_it_says_how_to_have_one(client):
+    for refused in (
+        client.get("/scs", params={"RA": 0, "DEC": 0, "SR": 1}),
+        client.post("/similar", json={"sources": [{"MAG_i": 19.0}]}),
+    ):
+        assert refused.status_code == 404 and "OJALA_CATALOGUE" in refused.json()["error"]

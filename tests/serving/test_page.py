@@ -3,19 +3,18 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 from urllib.parse import quote
 
 import pytest
 from asked_service import asked_service
-from server import server
+from browser import CHROMIUM
+from server import asked, server, wait_until
+from toy_catalogue import named, toy_catalogue
 from toy_heads import toy_bundle
 
 from ojala.vocabulary.bands import bands, narrow_bands
 from serving import page
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +68,12 @@ def test_every_example_is_answered(client):
 
 @pytest.fixture(scope="module")
 def address(bundle_path, tmp_path_factory):
-    with server(tmp_path_factory.mktemp("log") / "log", OJALA_BUNDLE=bundle_path) as address:
+    place = tmp_path_factory.mktemp("log")
+    catalogue = toy_catalogue(place / "ojala_vac.parquet")
+    known = {"OJALA_BUNDLE": bundle_path, "OJALA_CATALOGUE": catalogue}
+    with server(place / "log", **known) as address:
+        ready = {"sources": [{"MAG_i": 19.0}]}
+        wait_until(lambda: asked(f"{address}/similar", ready)[0] == 200)
         yield address
 
 
@@ -96,6 +100,11 @@ def test_a_browser_shows_spectrum_classes_redshifts_and_the_model(address):
     assert len(re.findall('class="bar"', document)) == 3
     assert "a directory is served" in document and "run0" in document
     assert re.search(r'href="blob:[^"]+"', document)
+    near = re.search(r'id="neighbours".*?<tbody>(.*?)</tbody>', document, re.DOTALL)[1]
+    status, told = asked(f"{address}/similar", {"sources": sources[:1]})
+    expected = [one["source_id"] for one in told["neighbours"][0]]
+    assert status == 200 and re.findall(r"<tr><td>([^<]+)</td>", near) == expected
+    assert set(expected) <= {named(row) for row in range(60)}
 
 
 @pytest.mark.slow

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import psutil
 import pytest
-from server import asked, server, wait_until
-from toy_registry import toy_project, toy_version
+from few_bands import in_columns
+from server import asked, wait_until
+from toy_registry import toy_version
 from toy_sky import toy_table
 
 from ojala.gate import golden
@@ -21,7 +22,6 @@ from pipelines.registry import aliases, rollback, versions
 
 MOVES = 20
 NUM_CLIENTS = 4
-BANDS = ("MAG_i", "J0378", "J0500", "J0660", "J0820")
 
 
 @dataclass
@@ -45,31 +45,12 @@ def with_golden(version, wrong=False):
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory):
-    with toy_project(tmp_path_factory.mktemp("project")) as place:
-        yield place
-
-
-@pytest.fixture(scope="module")
 def made(project):
     """Four versions: the last one answers otherwise than at its registration."""
     found = [with_golden(toy_version(project / "v", seed)) for seed in range(3)]
     found.append(with_golden(toy_version(project / "v", 3), wrong=True))
     promote(found[0])
     return found
-
-
-@pytest.fixture(scope="module")
-def address(project, made):
-    settings = {"OJALA_WORKERS": 2, "OJALA_FOLLOW_SECONDS": 0.1}
-    with server(project / "log", **settings) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def sources():
-    table = toy_table(3, seed=4)
-    return [{name: table[name][row].as_py() for name in BANDS} for row in range(3)]
 
 
 def promote(version):
@@ -149,7 +130,7 @@ def test_twenty_moves_under_load_fail_no_request(address, made, sources, load):
 
 def check_answers(every, made, sources):
     """Each is what the version that it names says, to the last bit."""
-    catalogue = {name: np.array([row[name] for row in sources]) for name in BANDS}
+    catalogue = in_columns(sources)
     expected = {
         one.version: (one.digest, Predictor(bundle.load(versions.fetch(one))).predict(catalogue))
         for one in made

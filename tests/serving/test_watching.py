@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from ruamel.yaml import YAML
 from toy_heads import toy_bundle
 
 from ojala.model.shown import NO_I
+from pipelines import watched
 from serving import metrics
 
 INFRA = Path(__file__).parents[2] / "infra"
@@ -21,6 +23,11 @@ DASHBOARDS = sorted((INFRA / "grafana").glob("*.json"))
 PROMTOOL = shutil.which("promtool")
 OF_OTHERS = {"up", "bentoml_service_request_total"}
 """Metrics of Prometheus itself and of BentoML."""
+RAYS = (
+    Path(find_spec("ray").origin).parent
+    / "dashboard/modules/metrics/dashboards/default_dashboard_panels.py"
+)
+"""Where Ray asks for its own metrics."""
 
 
 @pytest.fixture(scope="module")
@@ -120,13 +127,14 @@ def expressions():
 
 
 def exported():
-    """Names of the samples that the service exports."""
+    """Names of the samples that the service and jobs export."""
     families = [
         family
         for collector in vars(metrics).values()
         if hasattr(collector, "collect")
         for family in collector.collect()
     ]
+    families += watched.METRICS.collect()
     suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"], "gauge": [""]}
     return {family.name + end for family in families for end in suffixes[family.type]}
 
@@ -135,11 +143,12 @@ def exported():
 def test_rules_and_dashboards_ask_for_metrics_that_there_are(where, expression):
     functions = {"histogram_quantile"}
     asked = names_asked(expression) - functions
+    of_ray = set(re.findall(r"ray_\w+", RAYS.read_text()))
     assert asked, f"{where} asks for nothing"
-    assert asked <= exported() | OF_OTHERS | set(recorded()), where
+    assert asked <= exported() | OF_OTHERS | of_ray | set(recorded()), where
 
 
-def test_every_metric_of_the_service_is_in_a_dashboard_or_a_rule():
+def test_every_metric_of_service_and_jobs_is_in_a_dashboard_or_a_rule():
     asked = set().union(*(names_asked(expression) for _, expression in expressions()))
     families = {re.sub("_(total|bucket|sum|count)$", "", name) for name in asked}
     own = {re.sub("_(total|bucket|sum|count)$", "", name) for name in exported()}

@@ -124,7 +124,7 @@ def check_registry(place, ports):
     (uri,) = [uri for run, _, _, uri in runs if run == made["run_id"]]
     assert uri.startswith("mlflow-artifacts:/")
     held = [one for one in s3fs.S3FileSystem().find("ojala-mlflow") if made["run_id"] in one]
-    assert any(one.endswith("model.safetensors") for one in held), held
+    assert any(one.endswith("weights.safetensors") for one in held), held
     (version,) = tracking.client().search_model_versions("name = 'ojala'")
     assert version.run_id == made["run_id"]
     return version

@@ -27,7 +27,7 @@ def made(tmp_path):
     (place / "notebooks/drafts").mkdir(parents=True)
     (tmp_path / "elsewhere").mkdir()
     for name in project.SIGNS:
-        (place / name).write_text("")
+        (place / name).write_text("{}\n")
     base = toy_bundle(place / "models/ojala")
     toy_head(place / "models/heads/bh-mass", base)
     return place

@@ -9,6 +9,7 @@ from ojala.tables.shards import (
     mocks_schema,
     morphtype_codes,
     read_table,
+    shard_paths,
     spectype_codes,
     write_shards,
 )
@@ -81,6 +82,17 @@ def test_wrong_tables_are_refused_by_name(tmp_path):
     pa.parquet.write_table(pa.table({"ra": [1.0]}), tmp_path / "part-00000.parquet")
     with pytest.raises(ValueError, match=r"part-00000.parquet: column 'dec' is missing"):
         read_table(tmp_path, ["ra", "dec"])
+
+
+def test_shards_are_read_by_number_however_many_there_are(tmp_path):
+    numbers = [0, 9, 12345, 99999, 100000, 100001, 1234567]
+    for number in reversed(numbers):
+        table = pa.table({"ra": [float(number)]})
+        pa.parquet.write_table(table, tmp_path / f"part-{number:05d}.parquet")
+    assert [path.name for path in shard_paths(tmp_path)] == [
+        f"part-{n:05d}.parquet" for n in numbers
+    ]
+    assert read_table(tmp_path)["ra"].to_pylist() == numbers
 
 
 def test_codes_are_positions_and_unknown_names_are_minus_one():

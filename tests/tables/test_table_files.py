@@ -7,12 +7,13 @@ import warnings
 import numpy as np
 import pyarrow as pa
 import pytest
+from astropy import units as u
 from astropy.io import fits
 from astropy.table import Table
 
 from ojala.tables.columns import meaning, with_meanings
 from ojala.tables.files import read_table_file, write_table_file
-from ojala.tables.units import check_unit, standard_text
+from ojala.tables.units import check_unit, known_unit, standard_text
 
 SUFFIXES = ("csv", "ecsv", "fits", "vot")
 UNITS = (
@@ -64,9 +65,20 @@ def test_a_file_holds_logarithms_as_its_standard_spells_them(table, tmp_path):
     assert standard_text("bananas") == "bananas" and standard_text("dex(solMass)") == ""
 
 
-@pytest.mark.parametrize("unit", [*UNITS[:-1], "log(solMass)", "log(cm s-2)", "'dex'", "mag(AB)"])
-def test_units_of_this_house_are_units(unit):
+KNOWN = {unit: unit for unit in UNITS[:-1]} | {
+    "log(solMass)": "dex(solMass)",
+    "log(cm s-2)": "dex(cm / s2)",
+    "'dex'": "dex",
+    "mag(AB)": "mag(AB)",
+}
+"""Units that may be given, and what they are called here."""
+
+
+@pytest.mark.parametrize(("unit", "name"), KNOWN.items())
+def test_units_of_this_house_are_units(unit, name):
     check_unit(unit)
+    assert known_unit(unit) == (name, "")
+    assert u.Unit(name).to_string() == name
 
 
 @pytest.mark.parametrize("unit", ["parsecc", "bananas", "dex(bananas)", "log(bananas)"])

@@ -7,6 +7,7 @@ import pytest
 import torch
 from toy_sky import toy_table
 
+from ojala.model.redshift import REDSHIFT_IDS
 from ojala.training.batch import MaskingConfig, draw_batch, draw_context, token_weights
 from ojala.training.resident import IS_LABEL, measured_scaling, resident
 from ojala.training.views import BESIDE, ViewsConfig
@@ -17,6 +18,7 @@ LABEL_IDS = torch.nonzero(torch.from_numpy(IS_LABEL)).flatten() + 1
 TRAY_OF = {vocabulary().index(band.token) + 1: band.tray for band in narrow_bands()}
 NARROW_IDS = torch.tensor(sorted(TRAY_OF))
 BESIDE_IDS = torch.tensor(sorted(vocabulary().index(t) + 1 for part in BESIDE for t in part))
+LOGM_ID, SPECTYPE_ID = (vocabulary().index(token) + 1 for token in ("LOGM", "SPECTYPE"))
 NUM = 3000
 
 
@@ -107,13 +109,33 @@ def test_without_a_narrow_band_half_of_the_sources_have_no_i(mocks):
     assert has_i[~without].all()
 
 
-def test_labels_are_shown_only_to_those_who_are_asked_for_bands_alone(mocks):
-    batch, _ = draw(mocks, label_context=0.5)
-    shows_label = is_in(batch.context.ids, LABEL_IDS).any(dim=1)
-    asks_label = is_in(batch.query_ids, LABEL_IDS).any(dim=1)
-    assert not (shows_label & asks_label).any()
-    assert 0.3 < float(shows_label.float().mean()) < 0.5
-    assert torch.equal(batch.photometric, ~shows_label)
+def test_of_a_share_of_the_sources_some_labels_are_shown_and_the_others_asked_for(mocks):
+    batch, present = draw(mocks, complete_share=0.5, tray_share=0.3, label_context=0.4)
+    labels = present[:, LABEL_IDS - 1].sum(dim=1)
+    shown = is_in(batch.context.ids, LABEL_IDS).sum(dim=1)
+    asked = is_in(batch.query_ids, LABEL_IDS).sum(dim=1)
+    assert torch.equal(shown + asked, labels)
+    assert (asked > 0).all()
+    assert float((shown > 0).float().mean()) == pytest.approx(0.4, abs=0.03)
+    assert torch.equal(batch.photometric, shown == 0)
+
+
+def test_few_labels_are_known_more_often_than_many_and_redshifts_soonest(mocks):
+    batch, _ = draw(mocks, complete_share=1.0, label_context=1.0)
+    shown = is_in(batch.context.ids, LABEL_IDS).sum(dim=1)
+    numbers = Counter(shown.tolist())
+    assert numbers[1] > numbers[2] > numbers[3] > numbers[5] > 0
+    alone = batch.context.ids[(shown == 1) & (batch.query_ids == SPECTYPE_ID).any(dim=1)]
+    redshifts, mass = (
+        int(is_in(alone, torch.tensor(ids)).sum()) for ids in (REDSHIFT_IDS, [LOGM_ID])
+    )
+    assert redshifts > 2 * mass > 0
+
+
+def test_known_labels_stand_beside_all_that_the_view_shows(mocks):
+    known, present = draw(mocks, complete_share=1.0, label_context=1.0)
+    observed = (known.context.ids > 0) & ~is_in(known.context.ids, LABEL_IDS)
+    assert torch.equal(observed.sum(dim=1), present[:, ~torch.from_numpy(IS_LABEL)].sum(dim=1))
 
 
 def test_what_is_asked_for_is_not_shown_and_values_are_the_tables(mocks):
@@ -159,7 +181,7 @@ def test_jpas_is_shown_as_the_mocks_are():
     ("change", "message"),
     [
         ({"complete_share": 1.1}, "views.complete_share is 1.1"),
-        ({"tray_share": 0.7, "label_context": 0.4}, "more than all sources"),
+        ({"label_context": -0.1}, "views.label_context is -0.1"),
         ({"num_bands": -1}, "views.num_bands is -1"),
     ],
 )

@@ -64,6 +64,11 @@ def _elg(mag: dict[str, Floats], loss: Floats) -> Chosen:
     return np.asarray(bright & (r_z > 0.15) & blue)
 
 
+def _dc3r2(mag: dict[str, Floats], loss: Floats) -> Chosen:
+    """Galaxies of every colour, whose redshifts calibrate it (McCullough et al. 2024)."""
+    return np.asarray((mag["r"] > 12) & (mag["z"] + loss < 22.1))
+
+
 def _field(mag: dict[str, Floats], loss: Floats) -> Chosen:
     """Every galaxy that J-PAS sees well."""
     return np.asarray((mag["i"] > 12) & (mag["i"] < 22.7))
@@ -72,8 +77,9 @@ def _field(mag: dict[str, Floats], loss: Floats) -> Chosen:
 SAMPLES = {
     "bgs": Sample(redshifts=(0.01, 0.6), bands=("r",), select=_bgs),
     "lrg": Sample(redshifts=(0.3, 1.2), bands=("g", "r", "z", "W1"), select=_lrg),
-    "elg": Sample(redshifts=(0.6, 1.63), bands=("g", "r", "z"), select=_elg),
+    "elg": Sample(redshifts=(0.05, 1.63), bands=("g", "r", "z"), select=_elg),
     "lowz": Sample(redshifts=(0.0005, 0.03), bands=("r",), select=_lowz),
+    "dc3r2": Sample(redshifts=(0.01, 1.65), bands=("r", "z"), select=_dc3r2),
     "field": Sample(redshifts=(0.003, 1.65), bands=("i",), select=_field),
 }
 """The samples of galaxies, by name."""

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 
 import numpy as np
-from astropy.table import Table
 from numpy.typing import NDArray
+
+from ojala.vocabulary.directory import survey_table
+from ojala.vocabulary.filters import DEPTHS
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Depths:
-    """Columns of the table; arrays over the 57 filters, in the order of the archive's arrays.
+    """Columns of the table; arrays over the filters, in the order of the archive's arrays.
 
-    wave, fwhm: Angstrom; tray: "T1" ... "T5"
+    wave, fwhm: Angstrom; tray: of the filters observed together, "T1" ... "T5"
     depth, depth_scatter: AB magnitude of 5 sigma in 3 arcsec, and its scatter between tiles
     zpt_err: error of the zero-point, mag; exposure: seconds
     seeing, seeing_scatter: FWHM, arcsec
@@ -41,8 +42,8 @@ class Depths:
 
 @cache
 def jpas_depths() -> Depths:
-    """The packaged table."""
-    table = Table.read(files("ojala.vocabulary.data") / "jpas_depth.ecsv", format="ascii.ecsv")
+    """The survey's table. Raises ValueError naming it where it is missing."""
+    table = survey_table(DEPTHS)
     numbers = {
         name: np.asarray(table[name], dtype=np.float64)
         for name in Depths.__dataclass_fields__

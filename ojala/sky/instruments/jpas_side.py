@@ -13,12 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ojala.physics.jpas_filters import I_BAND, flux_of_mag, pivots
+from ojala.physics.jpas_filters import FILTERS, I_BAND, flux_of_mag, pivots
 from ojala.sky.instruments.depths import jpas_depths
 from ojala.sky.instruments.light import BandLight
 from ojala.sky.instruments.morphology import light_within
-from ojala.sky.instruments.tiles import TRAYS, Tiles
+from ojala.sky.instruments.tiles import Tiles, tray_of_filters, trays
 from ojala.tables.shards import Columns
+from ojala.vocabulary.bands import narrow_bands, reference_band
 
 Floats = NDArray[np.float64]
 
@@ -46,7 +47,8 @@ COLOUR_GRADIENT = 0.35
 aperture, about 0.1 mag between 4,000 A and i where half of the light is outside."""
 
 BLUE_OFFSET, BLUE_REACH = 0.06, 500.0
-"""Calibration offset of J0378, mag (too faint), and Angstrom over which it falls by e."""
+"""Calibration offset of the bluest band, J0378, mag (too faint), and Angstrom over which it
+falls by e."""
 
 TRAY_NOISE, NEIGHBOUR_NOISE = 0.4, 0.3
 """Unstated noise that a tray's filters, and neighbouring filters, share: in stated sigmas."""
@@ -86,13 +88,15 @@ def observe(
     truth: ra, dec, tile, r_half, sersic, neighbour per source; light: the same sources
     """
     tile = np.searchsorted(tiles.tile_id, truth["tile"])
-    total = SPECTRUM_UNITS * light.of(light.bands[:57])
+    total = SPECTRUM_UNITS * light.of(light.bands[: len(FILTERS)])
     alone = truth["neighbour"] < 0
     total += np.where(alone[:, None], 0, BLENDED_LIGHT * total[truth["neighbour"]])
     aperture = total * in_aperture(truth, tiles.seeing[tile], gap) * calibration(tiles, gap)[tile]
     columns = _measured(rng, aperture, tiles, tile, gap)
     columns |= _automatic(rng, total * calibration(tiles, gap)[tile], columns, gap)
-    columns |= _positions(rng, truth) | _flags(rng, truth, light.mag("MAG_i"), columns["observed"])
+    columns |= _positions(rng, truth) | _flags(
+        rng, truth, light.mag(reference_band().token), columns["observed"]
+    )
     snr = columns["flux_aper_cor_3_0"][:, -1] / columns["flux_err_aper_cor_3_0"][:, -1]
     columns["class_star"] = _class_star(rng, truth["r_half"], snr)
     detected = np.flatnonzero(snr > DETECTION)
@@ -108,7 +112,7 @@ def observe(
 
 
 def in_aperture(truth: Columns, seeing: Floats, gap: float) -> Floats:
-    """Share of the light in the aperture after the correction for a point source, (n, 57).
+    """Share of the light in the aperture after the correction for a point source, (n, num_filters).
 
     seeing: FWHM per source and filter, arcsec. With gap 0 the share is that of i in every filter.
     """
@@ -121,9 +125,9 @@ def in_aperture(truth: Columns, seeing: Floats, gap: float) -> Floats:
 
 
 def calibration(tiles: Tiles, gap: float) -> Floats:
-    """Factor on the fluxes of each tile and filter from errors of the calibration, (4, 57)."""
+    """Factor on the fluxes from errors of the calibration, (4 tiles, num_filters)."""
     table = jpas_depths()
-    blue = BLUE_OFFSET * np.exp(-np.clip(pivots() - pivots()[1], 0, None) / BLUE_REACH)
+    blue = BLUE_OFFSET * np.exp(-np.clip(pivots() - narrow_bands()[0].wave, 0, None) / BLUE_REACH)
     offset = tiles.zero_point * table.zpt_err + blue
     return np.asarray(10 ** (-0.4 * gap * offset))
 
@@ -147,10 +151,10 @@ def _measured(
 def _noise(rng: np.random.Generator, shape: tuple[int, ...], gap: float) -> Floats:
     """Noise in stated sigmas: independent, and with a gap some that filters share."""
     own = rng.standard_normal(shape)
-    tray = rng.standard_normal((shape[0], len(TRAYS)))
+    tray = rng.standard_normal((shape[0], len(trays())))
     wide = rng.standard_normal((shape[0], shape[1] + 2))
     neighbours = (wide[:, :-2] + wide[:, 1:-1] + wide[:, 2:]) / np.sqrt(3)
-    same_night = tray[:, np.searchsorted(TRAYS, jpas_depths().tray)]
+    same_night = tray[:, tray_of_filters()]
     return np.asarray(own + gap * (TRAY_NOISE * same_night + NEIGHBOUR_NOISE * neighbours))
 
 

@@ -14,12 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erf
 
+from ojala.physics.jpas_filters import FILTERS
 from ojala.physics.milky_way import transmission
-from ojala.physics.responses import LEGACY, Response, legacy, packaged
+from ojala.physics.responses import LEGACY, WISE, Response, legacy, packaged, wise
 from ojala.physics.synphot import ResponseMatrix, ab_mag, prepare, synthesize
 from ojala.sky.instruments.depths import jpas_depths
 from ojala.sky.population import Sample, render
 from ojala.surveys.desi.arms import WAVE
+from ojala.vocabulary.bands import reference_band
 from ojala.vocabulary.constants import NANOMAGGIE_ZERO
 
 Floats = NDArray[np.float64]
@@ -33,9 +35,9 @@ class BandLight:
     """Noiseless band fluxes of sources, all of their light, behind the Milky Way's dust.
 
     flux_lambda: 1e-17 erg/s/cm2/A, (num_sources, num_bands)
-    bands: ``uJAVA``, the narrow bands, ``J1007``, ``MAG_i``, ``MAG_G_S`` ... ``MAG_Z_N``,
-        ``MAG_W1``, ``MAG_W2``; the Legacy Surveys' bands twice, for DECam ("S") and for BASS and
-        MzLS ("N")
+    bands: the survey's filters, ``uJAVA`` ... ``J1007`` of J-PAS, the reference by its token
+        (``MAG_i``), ``MAG_G_S`` ... ``MAG_Z_N``, ``MAG_W1``, ``MAG_W2``; the Legacy
+        Surveys' bands twice, for DECam ("S") and for BASS and MzLS ("N")
     pivot: Angstrom, (num_bands,)
     """
 
@@ -113,15 +115,15 @@ def optical(flux: NDArray[np.float32]) -> NDArray[np.float32]:
 @cache
 def response_matrix(step: float) -> ResponseMatrix:
     """All bands of BandLight on grid(step)."""
-    curves = packaged()
+    curves = packaged() | wise()
     for photsys in LEGACY:
         curves |= {f"{token}_{photsys}": curve for token, curve in legacy(photsys).items()}
     depths = jpas_depths()
-    for name in ("uJAVA", "J1007"):
-        row = depths.position(name)
-        curves[name] = _medium_band(depths.wave[row], depths.fwhm[row])
+    for row, name in enumerate(FILTERS[:-1]):
+        if name not in curves:
+            curves[name] = _medium_band(depths.wave[row], depths.fwhm[row])
     legacy_bands = [f"MAG_{band}_{photsys}" for photsys in "SN" for band in "GRZ"]
-    bands = [*depths.name[:-1], "MAG_i", *legacy_bands, "MAG_W1", "MAG_W2"]
+    bands = [*FILTERS[:-1], reference_band().token, *legacy_bands, *WISE]
     return prepare(grid(step), curves, bands)
 
 
@@ -132,7 +134,7 @@ def _dimming(ebv: float, step: float) -> NDArray[np.float32]:
 
 
 def _medium_band(centre: float, fwhm: float) -> Response:
-    """A flat response with edges 20 Angstrom soft, for the two bands that nothing is asked of."""
+    """A flat response with edges 20 Angstrom soft, for filters that are no bands of the model."""
     wave = np.arange(centre - fwhm, centre + fwhm, 5.0)
     edges = [erf((wave - centre + side * fwhm / 2) / 20) for side in (1, -1)]
     return Response(wave, np.clip((edges[0] - edges[1]) / 2, 0, None))

@@ -20,7 +20,7 @@ from ojala.tables.catalogues import Catalogue
 from ojala.tables.columns import masked_of, meaning
 from ojala.tables.files import header_of
 from ojala.tables.shards import Columns, column
-from ojala.vocabulary.bands import narrow_bands
+from ojala.vocabulary.bands import narrow_bands, reference_band
 
 ARRAYS = re.compile(rf"(flux|mag)_{SHAPE}")
 KEYS = ("tile_id", "number", "alpha_j2000", "delta_j2000")
@@ -55,8 +55,8 @@ def _columns(block: Detections) -> Columns:
     )
     columns: Columns = {
         "AUTO_iSDSS": block.i_flux,
-        "MAG_i": block.mag_i,
-        "MAG_i_ERR": block.mag_i_err,
+        reference_band().token: block.mag_i,
+        f"{reference_band().token}_ERR": block.mag_i_err,
     }
     for place, band in enumerate(narrow_bands()):
         columns[band.token] = ratio[:, place]

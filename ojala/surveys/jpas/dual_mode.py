@@ -1,4 +1,4 @@
-"""J-PAS dual-mode catalogues: one row per source detected in i, arrays over the 57 filters.
+"""J-PAS dual-mode catalogues: one row per source detected in i, arrays over the filters.
 
 Two tables of the CEFCA archive hold the same sources: ``jpas.MagABDualObj`` (AB magnitudes, 99
 for the value and its error where a source is not detected) and ``jpas.FLambdaDualObj`` (fluxes
@@ -59,7 +59,7 @@ class Detections:
 
     tile_id, number: the key of a source; ra, dec: degrees
     flux, flux_err: f_lambda and 1 sigma in FILTERS, aperture-corrected 3 arcsec aperture,
-        1e-19 erg/s/cm2/Angstrom, shape (num_sources, 57), NaN where not observed
+        1e-19 erg/s/cm2/Angstrom, shape (num_sources, num_filters), NaN where not observed
     i_flux: total (AUTO) f_lambda in i, same unit, shape (num_sources,)
     mag_i, mag_i_err: the same as AB magnitude and 1 sigma; NaN where not positive
     path, first_row: where the block was read; the first row of a file is 0 here
@@ -156,7 +156,7 @@ def _faults(lengths: Columns) -> NDArray[np.object_]:
 
 
 def _has(table: Catalogue, name: str) -> bool:
-    return name in table.names or f"{name}_isdss" in table.names
+    return name in table.names or f"{name}_{FILTERS[I_BAND].lower()}" in table.names
 
 
 def _form(table: Catalogue) -> Form:
@@ -177,8 +177,8 @@ def _refuse_minijpas(table: Catalogue) -> None:
 
 def _minijpas(path: Path) -> ValueError:
     return ValueError(
-        f"{path}: a miniJPAS table of 60 filters, expected the 57 filters of J-PAS "
-        "(uJAVA, J0378 ... J1007, iSDSS)"
+        f"{path}: a miniJPAS table of 60 filters, expected the {len(FILTERS)} filters of J-PAS "
+        f"({FILTERS[0]}, {FILTERS[1]} ... {FILTERS[-2]}, {FILTERS[-1]})"
     )
 
 
@@ -263,7 +263,7 @@ def _check_fluxes(table: Catalogue, name: str, flux: NDArray[np.float64]) -> Non
     if typical > BRIGHTEST or typical < 1 / BRIGHTEST:
         raise ValueError(
             f"{table.path}: column {name} has a typical flux of {typical:.3g} x 1e-19 "
-            f"erg/s/cm2/Angstrom in iSDSS, no catalogue's: its unit, "
+            f"erg/s/cm2/Angstrom in {FILTERS[I_BAND]}, no catalogue's: its unit, "
             f"{table.units.get(name) or 'not given'}, cannot be right"
         )
 

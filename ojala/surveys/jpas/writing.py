@@ -29,12 +29,13 @@ def write_dual(path: str | Path, columns: Columns, *, form: Form = "mag") -> Non
 
     columns: ``tile_id``, ``number`` (int32), ``alpha_j2000``, ``delta_j2000`` (degrees); for each
         of APERTURES that is written ``flux_<aperture>`` and ``flux_err_<aperture>``, f_lambda and
-        1 sigma in 1e-19 erg/s/cm2/Angstrom, shape (num_sources, 57), NaN where not observed;
+        1 sigma in 1e-19 erg/s/cm2/Angstrom, shape (num_sources, num_filters), NaN where not
+        observed;
         optional ``class_star``, ``flags``, ``mask_flags``, ``norm_wmap_val`` (good where left out).
     form: "mag" writes MagABDualObj: magnitudes cannot be negative, so a flux <= 0 becomes 99;
         "flux" writes FLambdaDualObj, NaN where not observed.
 
-    Raises ValueError for a column that is missing or not of 57 elements.
+    Raises ValueError for a column that is missing or not of an element per filter.
     """
     num_sources = len(columns["tile_id"])
     shape = (num_sources, len(FILTERS))
@@ -52,11 +53,13 @@ def write_dual(path: str | Path, columns: Columns, *, form: Form = "mag") -> Non
     for aperture in APERTURES:
         if f"flux_{aperture}" in columns:
             written += _aperture(path, aperture, columns, form, shape)
-    for name, kind in (("flags", "57J"), ("mask_flags", "57J"), ("norm_wmap_val", "57E")):
-        written.append(fits.Column(name, kind, array=_of_shape(path, name, columns, shape)))
+    for name, kind in (("flags", "J"), ("mask_flags", "J"), ("norm_wmap_val", "E")):
+        written.append(
+            fits.Column(name, f"{len(FILTERS)}{kind}", array=_of_shape(path, name, columns, shape))
+        )
     table = fits.BinTableHDU.from_columns(written, name=_TABLE[form])
     i_wave = float(pivots()[I_BAND])
-    table.header[I_WAVE_CARD] = (i_wave, "pivot wavelength of iSDSS, Angstrom")
+    table.header[I_WAVE_CARD] = (i_wave, f"pivot wavelength of {FILTERS[I_BAND]}, Angstrom")
     with written_whole(path) as partial:
         fits.HDUList([fits.PrimaryHDU(), table]).writeto(partial)
 
@@ -84,7 +87,7 @@ def _aperture(
         with np.errstate(divide="ignore", invalid="ignore"):
             stored = (flux, flux_err / np.abs(flux))
     return [
-        fits.Column(kind.format(aperture), "57E", unit=unit, array=array)
+        fits.Column(kind.format(aperture), f"{len(FILTERS)}E", unit=unit, array=array)
         for kind, unit, array in zip(VALUE_AND_ERROR[form], _UNITS[form], stored, strict=True)
     ]
 

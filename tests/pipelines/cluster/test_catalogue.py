@@ -18,10 +18,12 @@ from toy_heads import toy_bundle
 from toy_sky import toy_table
 
 from ojala import cli
+from ojala.vocabulary.bands import narrow_bands
 from pipelines.cluster import catalogue
 
 ROOT = Path(__file__).parents[3]
 VAC = {"vac": "pipelines.cluster.vac"}
+BANDS = tuple(band.token[:4] for band in narrow_bands())
 pytestmark = pytest.mark.slow
 
 
@@ -73,10 +75,12 @@ def assert_same(one, other):
 
 
 def test_killed_and_started_again_it_gives_the_undisturbed_result(
-    tmp_path, model, command, machine, capsys
+    tmp_path, model, command, machine, capsys, monkeypatch
 ):
     path = sky(tmp_path / "sky.parquet")
-    assert cli.main(arguments(path, model, tmp_path / "calm")) == 0
+    with monkeypatch.context() as of_terminal:
+        of_terminal.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+        assert cli.main(arguments(path, model, tmp_path / "calm")) == 0
     said = capsys.readouterr()
     assert f"{tmp_path / 'calm'}: 240 sources" in said.out
     assert "240/240" in said.err and "sources/s" in said.err
@@ -88,6 +92,7 @@ def test_killed_and_started_again_it_gives_the_undisturbed_result(
     assert 0 < len(finished) < 24 and not (tmp_path / "killed.parquet").exists()
     times = {name: (out / name).stat().st_mtime_ns for name in finished}
     assert cli.main(arguments(path, model, out)) == 0
+    assert "sources/s" not in capsys.readouterr().err  # no terminal: no bar
     assert {name: (out / name).stat().st_mtime_ns for name in finished} == times
     assert_same(tmp_path / "calm.parquet", tmp_path / "killed.parquet")
 
@@ -127,6 +132,13 @@ def refusals(tmp_path):
     yield sky(tmp_path / "none.parquet", 0), "it has no rows"
     nothing = np.full(20, np.nan, dtype=np.float32)
     yield sky(tmp_path / "dark.parquet", 20, MAG_i=nothing), "no source can be answered"
+    light = {name: nothing for name in pq.read_schema(sky(tmp_path / "dark.parquet", 20)).names}
+    dark = {name: of for name, of in light.items() if name[:4] in ("MAG_", *BANDS)}
+    yield sky(tmp_path / "darker.parquet", 20, **dark), "no source can be answered"
+    word = ["0.5"] * 19 + ["red"]
+    yield sky(tmp_path / "word.parquet", 20, J0500=word), "J0500, row 20: 'red' is not"
+    words = ["--"] * 20
+    yield sky(tmp_path / "words.parquet", 20, MAG_i_ERR=words), "MAG_i_ERR, row 1: '--' is not"
     yield sky(tmp_path / "twice.parquet", 20, tile_id=[3] * 20, number=[4] * 20), "is there twice"
     parts = tmp_path / "parts"
     parts.mkdir()
@@ -134,12 +146,16 @@ def refusals(tmp_path):
     whole = sky(parts / "part-00001.parquet", 20).read_bytes()
     (parts / "part-00001.parquet").write_bytes(whole[:-50])
     yield parts, "part-00001.parquet: not a readable table"
+    (parts / "part-00001.parquet").write_bytes(b"")
+    yield parts, "part-00001.parquet: not a readable table (the file is empty)"
     other = tmp_path / "other"
     other.mkdir()
     sky(other / "part-00000.parquet", 20)
     table = pq.read_table(sky(other / "part-00001.parquet", 20)).drop_columns(["J0510"])
     pq.write_table(table, other / "part-00001.parquet")
     yield other, "J0510 is missing in part-00001.parquet"
+    pq.write_table(table.append_column("J0510", pa.array(["a"] * 20)), other / "part-00001.parquet")
+    yield other, "J0510 is string in part-00001.parquet, float before"
     bare = tmp_path / "bare.parquet"
     pq.write_table(pa.table({"id": [1, 2], "ra": [0.0, 1.0]}), bare)
     yield bare, "the catalogue has no column MAG_i"

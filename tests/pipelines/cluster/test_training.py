@@ -1,4 +1,4 @@
-"""Training on Ray: many workers give what one gives, and a killed one costs at most a report."""
+"""Training on Ray: workers on two nodes give what one gives; a killed one costs one report."""
 
 import gc
 import os
@@ -10,14 +10,16 @@ import tempfile
 import pyarrow.parquet as pq
 import pytest
 import ray
+import torch
 from one_cluster import one_cluster
 from ray import cloudpickle
+from ray.cluster_utils import Cluster
 from torch import distributed
 from toy_sky import toy_table
 
 from ojala.training.checkpoint import TrainState
 from ojala.training.config import TrainConfig
-from pipelines.cluster import learning, training
+from pipelines.cluster import learning, storage, training
 
 EPOCHS = 5
 CONFIG = TrainConfig(
@@ -47,13 +49,17 @@ def mortal(settings, resume):
 
 @pytest.fixture
 def machine():
-    """One local cluster for all the runs of a test."""
+    """A cluster of two nodes, each with room for one worker, for all the runs of a test."""
     os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = "0.1"
+    node = {"num_cpus": 1, "object_store_memory": 100_000_000}
     with one_cluster():
-        ray.init(num_cpus=2, log_to_driver=False, object_store_memory=100_000_000)
+        cluster = Cluster(initialize_head=True, head_node_args=node)
+        cluster.add_node(**node)
+        ray.init(cluster.address, log_to_driver=False)
         yield
         gc.collect()  # what is collected after the cluster ends the process
         ray.shutdown()
+        cluster.shutdown()
 
 
 @pytest.fixture
@@ -87,11 +93,20 @@ def train(tmp_path, settings, num_workers, name):
     return list(training.train(mortal, settings, config, name=name, last_checkpoint=last)), last
 
 
-def test_two_workers_one_killed_give_the_loss_curve_of_one(tmp_path, tables, machine):
-    alone, _ = train(tmp_path, tables, 1, "one")
+def weights(last):
+    """All of a training's weights in a row."""
+    objective = TrainState.read(last / learning.CHECKPOINT).objective
+    return torch.cat([objective[name].double().flatten() for name in sorted(objective)])
+
+
+def test_two_workers_one_killed_give_the_curve_and_the_model_of_one(tmp_path, tables, machine):
+    alone, by_one = train(tmp_path, tables, 1, "one")
     assert [report["epoch"] for report in alone] == [1, 2, 3, 4, 5]
-    assert not training.is_cut_off(machines(tmp_path, 1), "one")
-    assert not training.is_cut_off(machines(tmp_path, 1), "never begun")
+
+    # Cut off after its last epoch it has nothing left to do, and says all that it said before.
+    again, last = train(tmp_path, tables, 1, "one")
+    assert again == alone
+    assert TrainState.read(last / learning.CHECKPOINT).epoch == EPOCHS
 
     reports, last = train(tmp_path, tables | {"die_at": 4}, 2, "two")
     resumed = [report["epoch"] for report in reports if report["resumed"]]
@@ -102,11 +117,15 @@ def test_two_workers_one_killed_give_the_loss_curve_of_one(tmp_path, tables, mac
         for term in ("train/loss", "train/mmd", "train/gradient_norm", "val/loss"):
             assert curve[report["epoch"]][term] == pytest.approx(report[term], rel=1e-4)
     assert TrainState.read(last / learning.CHECKPOINT).epoch == EPOCHS
+    one, two = weights(by_one), weights(last)
+    difference = float(torch.linalg.norm(two - one) / torch.linalg.norm(one))
+    print(f"weights differ by {difference:.1e} of their norm")
+    assert difference < 1e-4
 
     # A finished run is done anew, not resumed; what cannot be mended ends it at once.
+    storage.finish(str(tmp_path / "storage"), "one")
     with pytest.raises(ValueError, match="the regression term is nan"):
         train(tmp_path, tables | {"nan_at": 2}, 1, "one")
-    assert training.is_cut_off(machines(tmp_path, 1), "one")
 
 
 def test_a_head_that_is_away_is_told_soon(tmp_path, monkeypatch):
@@ -128,6 +147,21 @@ def test_a_head_that_is_away_is_told_soon(tmp_path, monkeypatch):
 def test_a_head_that_is_there_answers(machine, monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", ray.get_runtime_context().gcs_address)
     training.check_head()
+
+
+@pytest.mark.parametrize("address", ["", "10.0.0.7:6379"])
+def test_a_cluster_of_its_own_unless_one_is_named(tmp_path, monkeypatch, address):
+    """Another's on this machine, which Ray would join by itself, is left alone."""
+    asked = {}
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    monkeypatch.setattr(training, "check_head", lambda: None)
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    monkeypatch.setattr(ray, "init", lambda **given: asked.update(given))
+    with training.connected(machines(tmp_path, 1)):
+        pass
+    own = {"address": "local", "include_dashboard": False}
+    assert {name: asked[name] for name in own if name in asked} == ({} if address else own)
 
 
 def test_a_long_directory_of_temporary_files_is_not_rays(tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 import threading
 from argparse import Namespace
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from toy_registry import emptied, standing, toy_project, toy_version
@@ -129,6 +130,22 @@ def test_a_move_under_way_on_another_machine_is_left_alone_for_a_while(versions,
     monkeypatch.setattr(aliases, "PATIENCE", 0.0)
     assert "undid" in aliases.recover()
     assert standing() == ("2", "1")
+
+
+@pytest.mark.parametrize("hours", [-3, 3])
+def test_a_note_of_a_clock_that_is_hours_off_counts_as_left_behind(versions, monkeypatch, hours):
+    monkeypatch.setattr(aliases, "_is_remote", lambda: True)
+    monkeypatch.setattr(aliases, "SETTLE", 0.0)
+
+    def dies(*_):
+        raise CutOff
+
+    at = (datetime.now(UTC) + timedelta(hours=hours)).isoformat(timespec="seconds")
+    with monkeypatch.context() as patch, pytest.raises(CutOff):
+        patch.setattr(aliases, "_point", dies)
+        aliases.carry_out(replace(promotion(), machine="elsewhere", at=at))
+    assert "undid" in aliases.recover()
+    assert standing() == ("2", "1") and aliases.recover() is None
 
 
 def test_every_reader_gets_one_whole_version_while_it_moves_back_and_forth(versions):

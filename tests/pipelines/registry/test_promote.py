@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 import numpy as np
@@ -66,7 +66,7 @@ def here(monkeypatch):
 
 
 def asked(version="candidate", reason="", force=False):
-    promote.main(Namespace(version=version, reason=reason, force=force))
+    promote.main(Namespace(version=version, reason=reason, force=force, shadow=False))
 
 
 def champion(version):
@@ -361,3 +361,30 @@ def test_without_a_model_or_a_test_set_it_is_said_what_makes_one():
             asked()
     finally:
         hidden.rename("data/crossmatch/test_real.parquet")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--share", "0"], "--share is 0.0, expected a share above 0"),
+        (["--share", "1.5"], "--share is 1.5"),
+        (["--shadow-timeout", "-1"], "--shadow-timeout is -1.0, expected seconds above 0"),
+        (["--shadow-sources", "0"], "0 sources to compare"),
+        (["--most-far", "3"], "a share of 3.0 for far"),
+    ],
+)
+def test_a_trial_in_the_shadow_that_is_none_is_refused_before_anything(words, told):
+    parser = ArgumentParser()
+    promote.add_arguments(parser)
+    with pytest.raises(ValueError, match=told):
+        promote.main(parser.parse_args(["--shadow", *words]))
+
+
+def test_a_first_champion_has_nobody_to_stand_beside(here):
+    toy_params(margins=LENIENT)
+    candidate = toy_version("versions")
+    parser = ArgumentParser()
+    promote.add_arguments(parser)
+    with pytest.raises(ValueError, match="no champion whose shadow to stand in"):
+        promote.main(parser.parse_args(["--shadow"]))
+    assert standing() == (None, None) and versions.named("candidate") == candidate

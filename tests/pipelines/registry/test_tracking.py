@@ -41,6 +41,20 @@ def test_nan_is_not_a_measurement(server):
     assert server.get_run(run_id).data.metrics == {"loss": 1.0}
 
 
+def test_a_clock_that_is_set_back_in_mid_run_loses_nothing(server, monkeypatch):
+    """The latest value is that of the last step, whatever its time says."""
+    with tracking.run("train", {}, {}) as run_id:
+        for epoch, hours in ((1, 0), (2, -5), (3, -4)):
+            at = 1_800_000_000.0 + 3600 * hours
+            with monkeypatch.context() as patched:
+                patched.setattr(tracking.time, "time", lambda at=at: at)
+                tracking.log_metrics(run_id, {"loss": 1 / epoch, "epoch": epoch}, epoch)
+    run = server.get_run(run_id)
+    assert run.data.metrics == {"loss": pytest.approx(1 / 3), "epoch": 3}
+    history = {one.step: one.value for one in server.get_metric_history(run_id, "loss")}
+    assert history == {1: 1.0, 2: 0.5, 3: pytest.approx(1 / 3)}
+
+
 def test_a_failed_block_is_a_failed_run(server):
     with pytest.raises(ValueError), tracking.run("train", {}, {}) as run_id:
         raise ValueError("loss is NaN")

@@ -27,7 +27,7 @@ def trial(name, epochs=0, state="running", reason=""):
 
 
 def test_a_search_that_goes_on_writes_nothing_twice():
-    with pytest.raises(KeyboardInterrupt), tune_run("tune-1", {}, {}, goes_on=False) as runs:
+    with pytest.raises(KeyboardInterrupt), tune_run("tune-1", {}, {}) as runs:
         for epochs in (0, 1, 2):
             runs.record(trial("a", epochs))
         runs.record(trial("a", 2, "stopped", "by ASHA after epoch 2"))
@@ -36,7 +36,7 @@ def test_a_search_that_goes_on_writes_nothing_twice():
         raise KeyboardInterrupt
     first = runs
 
-    with tune_run("tune-1", {}, {}, goes_on=True) as runs:
+    with tune_run("tune-1", {}, {}) as runs:
         assert runs.parent == first.parent and len(runs) == 3
         ended = tracking.client().get_run(runs.run_id(trial("a"))).info.end_time
         for known in (trial("a", 2), trial("b", 1), trial("b", 2), trial("b", 3, "finished")):
@@ -66,7 +66,7 @@ def test_a_search_that_goes_on_writes_nothing_twice():
 
 
 def test_a_search_begun_anew_has_a_run_of_its_own():
-    with tune_run("tune-1", {}, {}, goes_on=False) as first:
+    with tune_run("tune-1-a", {}, {}) as first:
         first.record(trial("a", 1, "finished"))
-    with tune_run("tune-1", {}, {}, goes_on=False) as second:
+    with tune_run("tune-1-b", {}, {}) as second:
         assert second.parent != first.parent and len(second) == 0

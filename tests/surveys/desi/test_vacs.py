@@ -48,7 +48,7 @@ def fastspecfit_labels():
     return labels([*FASTSPECFIT]) | {"OII_3727_EW": np.linspace(1, 20, NUM)}
 
 
-def same(read, written, tokens):
+def assert_same(read, written, tokens):
     assert np.array_equal(read["targetid"], written["targetid"])
     assert np.array_equal(read["survey"], written["survey"])
     assert np.array_equal(read["program"], written["program"])
@@ -80,7 +80,7 @@ def test_fastspecfit_round_trips_in_both_layouts(tmp_path, version, hdus):
     with fits.open(path) as written:
         assert [hdu.name for hdu in written] == ["PRIMARY", *hdus]
     read = read_fastspecfit(path)
-    same(read, columns, FASTSPECFIT)
+    assert_same(read, columns, FASTSPECFIT)
     assert np.allclose(read["OII_3727_EW"], columns["OII_3727_EW"], rtol=1e-5)
 
 
@@ -109,7 +109,7 @@ def test_only_the_sources_asked_for_are_read(tmp_path):
 def test_cigale_round_trips(tmp_path):
     columns = labels(["LOGM", "LOGSFR"])
     write_cigale(tmp_path / "c.fits", columns)
-    same(read_cigale(tmp_path / "c.fits"), columns, ["LOGM", "LOGSFR"])
+    assert_same(read_cigale(tmp_path / "c.fits"), columns, ["LOGM", "LOGSFR"])
 
 
 def test_cigale_failures_sentinels_and_flags(tmp_path):
@@ -141,7 +141,7 @@ def test_stellar_parameters_round_trip_through_the_calibration(tmp_path):
     columns, path = stars(), tmp_path / "mwsall-pix-iron.fits"
     write_mws(path, columns)
     columns["FEH"][5] = np.nan  # no temperature, no calibration
-    same(read_mws(path), columns, MWS)
+    assert_same(read_mws(path), columns, MWS)
     raw = fits.getdata(path, "RVTAB")["FEH"]
     assert np.all(np.abs(raw[:5] - columns["FEH"][:5]) > 1e-3)
 
