@@ -25,6 +25,7 @@ class TrialRuns:
         self._runs: dict[str, str] = {}
         self._status: dict[str, str] = {}
         self._epochs: dict[str, int] = {}  # that are written down
+        self._pointed: set[str] = set()  # whose points this process has seen written
         for run in _children(parent):
             name = run.data.tags["trial"]
             self._runs[name] = run.info.run_id
@@ -50,6 +51,9 @@ class TrialRuns:
         if trial.name not in self._runs:
             self._runs[trial.name] = self._begun(trial)
         run_id = self._runs[trial.name]
+        if trial.name not in self._pointed:  # a run may have been cut off before it had them
+            tracking.log_parameters(run_id, trial.point)
+            self._pointed.add(trial.name)
         if status == "FAILED":
             self._reopen(trial, run_id)
         if trial.report and trial.epochs > self._epochs.get(trial.name, 0):
@@ -75,7 +79,6 @@ class TrialRuns:
             run_name=f"trial {number}",
             tags={PARENT: self.parent, "trial": trial.name, "number": number},
         )
-        tracking.log_parameters(run.info.run_id, trial.point)
         return str(run.info.run_id)
 
     def _end(self, trial: Trial, run_id: str) -> None:

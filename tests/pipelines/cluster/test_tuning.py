@@ -98,7 +98,7 @@ def test_a_search_killed_in_the_middle_keeps_the_trials_that_were_done(project):
     first = begin(project)
     while first.poll() is None:
         parent, before = trial_runs() if known_search() else (None, [])
-        done = {run.info.run_id: run for run in before if "outcome" in run.data.tags}
+        done = {run.info.run_id: run for run in before if run.info.status == "FINISHED"}
         if done and len(before) > len(done):
             break
         time.sleep(0.3)

@@ -70,3 +70,20 @@ def test_a_search_begun_anew_has_a_run_of_its_own():
         first.record(trial("a", 1, "finished"))
     with tune_run("tune-1-b", {}, {}) as second:
         assert second.parent != first.parent and len(second) == 0
+
+
+def test_a_trial_cut_off_between_its_run_and_its_point_has_both_afterwards(monkeypatch):
+    with pytest.raises(KeyboardInterrupt), tune_run("tune-1", {}, {}) as runs:
+        with monkeypatch.context() as cut:
+            cut.setattr(tracking, "log_parameters", cut_off)
+            runs.record(trial("a"))
+    with tune_run("tune-1", {}, {}) as runs:
+        assert len(runs) == 1, "its run is there"
+        runs.record(trial("a", 1, "finished"))
+        found = tracking.client().get_run(runs.run_id(trial("a")))
+    assert found.data.params == {"learning_rate": "0.001", "masking.num_targets": "7"}
+    assert found.info.status == "FINISHED"
+
+
+def cut_off(*_):
+    raise KeyboardInterrupt
