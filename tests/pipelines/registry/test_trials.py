@@ -73,10 +73,13 @@ def test_a_search_begun_anew_has_a_run_of_its_own():
 
 
 def test_a_trial_cut_off_between_its_run_and_its_point_has_both_afterwards(monkeypatch):
-    with pytest.raises(KeyboardInterrupt), tune_run("tune-1", {}, {}) as runs:
-        with monkeypatch.context() as cut:
-            cut.setattr(tracking, "log_parameters", cut_off)
-            runs.record(trial("a"))
+    with (
+        pytest.raises(KeyboardInterrupt),
+        tune_run("tune-1", {}, {}) as runs,
+        monkeypatch.context() as cut,
+    ):
+        cut.setattr(tracking, "log_parameters", cut_off)
+        runs.record(trial("a"))
     with tune_run("tune-1", {}, {}) as runs:
         assert len(runs) == 1, "its run is there"
         runs.record(trial("a", 1, "finished"))
