@@ -44,6 +44,12 @@ AGAIN = (429, 502, 503, 504)
 NAMES = ("CLASS", "MORPHTYPE", "REASON")
 """Columns of an answer that hold text."""
 
+CHAMPION = "champion"
+"""The model that answers whoever names none."""
+
+CHUNK_OF_CANDIDATE = 512
+"""Sources of one request to the candidate, at most."""
+
 IN_FLIGHT = 4
 """Requests of an ``AsyncClient`` that are under way at once."""
 
@@ -109,13 +115,17 @@ class Client:
         self._http.close()
 
     def predict(
-        self, sources: Table | Mapping[str, Any], queries: Sequence[str] | None = None
+        self,
+        sources: Table | Mapping[str, Any],
+        queries: Sequence[str] | None = None,
+        model: str = CHAMPION,
     ) -> Table:
         """What the service says of each source, a row each, in their order.
 
         sources: columns named as the release's (docs/datamodel.md), masked or NaN where not
             observed; other columns are left at home
         queries: tokens and names of heads, by default the 15 quantities and every head
+        model: "champion", the one that answers, or "candidate", where one stands in its shadow
         Returns a masked Table with REASON last; its meta has "model", "heads", "notes" and
         "left_out", the columns that the service has no use for. Where a promotion came between
         two chunks all are asked again, so that one model answers.
@@ -124,9 +134,8 @@ class Client:
         """
         rows, left_out = _rows(sources)
         for _ in range(self._asked.tries):
-            answers = [
-                self._post("/predict", body) for body in _bodies(rows, queries, self._asked.chunk)
-            ]
+            bodies = _bodies(rows, queries, model, self._asked.chunk)
+            answers = [self._post("/predict", body) for body in bodies]
             if _are_of_one(answers):
                 return _table(answers, left_out)
         raise ServiceError(0, "the model that answers changed again and again, ask again later")
@@ -178,12 +187,15 @@ class AsyncClient:
         await self._http.aclose()
 
     async def predict(
-        self, sources: Table | Mapping[str, Any], queries: Sequence[str] | None = None
+        self,
+        sources: Table | Mapping[str, Any],
+        queries: Sequence[str] | None = None,
+        model: str = CHAMPION,
     ) -> Table:
         """What the service says of each source: as ``Client.predict``, and it raises the same."""
         rows, left_out = _rows(sources)
         for _ in range(self._asked.tries):
-            answers = await self._each(_bodies(rows, queries, self._asked.chunk))
+            answers = await self._each(_bodies(rows, queries, model, self._asked.chunk))
             if _are_of_one(answers):
                 return _table(answers, left_out)
         raise ServiceError(0, "the model that answers changed again and again, ask again later")
@@ -297,11 +309,14 @@ def _number(value: Any, name: str, row: int) -> float | None:
 
 
 def _bodies(
-    rows: Sequence[Mapping[str, Any]], queries: Sequence[str] | None, chunk: int
+    rows: Sequence[Mapping[str, Any]], queries: Sequence[str] | None, model: str, chunk: int
 ) -> Iterator[dict[str, Any]]:
     if not rows:
         raise ValueError("there are no sources")
-    asked = {} if queries is None else {"queries": list(queries)}
+    asked: dict[str, Any] = {} if queries is None else {"queries": list(queries)}
+    if model != CHAMPION:
+        asked["model"] = model
+        chunk = min(chunk, CHUNK_OF_CANDIDATE)
     for start in range(0, len(rows), chunk):
         yield {"sources": rows[start : start + chunk]} | asked
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,9 +21,15 @@ def sources_columns(sources: Sequence[Strict]) -> Columns:
     What a source leaves out is as if nobody had it: its values without an error are as good as if
     no source came with one, while an error that is null makes a value useless, as in a table.
     """
-    rows = [source.model_dump(exclude_unset=True) for source in sources]
-    names = sorted({reference_band().token} | {name for row in rows for name in row})
-    return {name: _column(name, [row.get(name, left_out(name)) for row in rows]) for name in names}
+    given = [(source.__dict__, source.model_fields_set) for source in sources]
+    names = sorted({reference_band().token}.union(*(told for _, told in given)))
+    return {name: _column(name, _values(name, given)) for name in names}
+
+
+def _values(name: str, given: Sequence[tuple[dict[str, Any], set[str]]]) -> list[Any]:
+    """What each source, as its fields and which of them it was given, says of one."""
+    absent = left_out(name)
+    return [fields[name] if name in told else absent for fields, told in given]
 
 
 def given_columns(columns: Strict) -> Columns:
@@ -62,4 +67,4 @@ def _plain(columns: Columns) -> dict[str, list[Any]]:
 def _column(name: str, values: Sequence[Any]) -> np.ndarray:
     if name == "MORPHTYPE":
         return np.array([value or "" for value in values], dtype=object)
-    return np.array([math.nan if value is None else value for value in values], dtype=np.float64)
+    return np.array(values, dtype=np.float64)  # None is NaN

@@ -22,7 +22,7 @@ from ojala.tables.shards import Columns
 from serving import metrics, settings
 from serving.answering import Answering
 
-MOST_TOGETHER = 512
+MOST_TOGETHER = 256
 """Sources that are answered together: larger batches are no faster, and others wait for them."""
 
 ENOUGH = 64

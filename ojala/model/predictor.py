@@ -39,14 +39,14 @@ REDSHIFT_ERROR, OF_Z = "redshift_error", "of z"
 
 CATEGORIES = {"SPECTYPE": CLASSES, "MORPHTYPE": MORPHTYPES}
 
-EVEN_ROWS = 8
+EVEN_ROWS = 16
 """Sources are asked about in multiples of this, the last one repeated where there are fewer.
 
 A product of matrices is summed in another order where its last rows do not fill a register block,
-which has 4 rows with AVX2 and 8 with AVX-512.
+which has 4 rows with AVX2 and 8 with AVX-512, and where there is but one such block.
 """
 
-READ_ROWS = 64
+READ_ROWS = 512
 """Sources whose p(z) are read at a time, if there are so many: each reading has a cost of its own,
 and the steps of a large catalogue are never held at once."""
 

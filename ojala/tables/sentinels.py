@@ -29,6 +29,9 @@ ENOUGH_BANDS = 10
 NINES = np.array([99, 99.9, 99.99, 99.999, 999, 999.9, 9999, 99999, 999999])
 """What surveys write where they have no value, with either sign."""
 
+NINES_BETWEEN = np.outer(NINES, [1 - 1e-6, 1 + 1e-6]).ravel()
+"""Where each of them begins and ends, as float32 or a few decimals of text have it."""
+
 HUGE = 1e10
 """No flux, magnitude or error is as large, in any unit that is read; 1e20 and 1e30 are marks."""
 
@@ -36,7 +39,7 @@ HUGE = 1e10
 def is_mark(values: Floats) -> NDArray[np.bool_]:
     """True for nines, +-inf and numbers beyond HUGE; False for NaN, any shape."""
     size = np.abs(np.asarray(values, dtype=np.float64))
-    nines = np.isclose(size[..., None], NINES, rtol=1e-6, atol=0).any(axis=-1)
+    nines = np.searchsorted(NINES_BETWEEN, size) % 2 == 1
     return np.asarray(nines | (size > HUGE))
 
 

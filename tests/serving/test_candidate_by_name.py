@@ -12,6 +12,7 @@ from test_promotion_under_load import promote, with_golden
 from test_shadow import Play, Server, overheard, stands, steps
 from toy_registry import toy_project, toy_version
 
+from ojala.client import Client, ServiceError
 from ojala.model import bundle
 from ojala.model.predictor import Predictor
 from pipelines.registry import shadow, versions
@@ -236,6 +237,19 @@ def test_answers_are_those_of_the_candidates_bundle_to_the_last_bit(
     for name, column in predictor(standing).predict(catalogue, queries).items():
         same(column, answer["columns"][name])
     assert told(address)["shadow"]["requests"] == 0
+
+
+@pytest.mark.slow
+def test_a_client_asks_for_it_in_chunks_of_which_each_is_small_enough(address, standing):
+    catalogue = in_columns(few_bands(MAX_OF_CANDIDATE + 40))
+    expected = predictor(standing).predict(catalogue, ["Z_GAL"])
+    with Client(address, key="anyone", chunk=10_000) as ojala:
+        answers = ojala.predict(catalogue, ["Z_GAL"], model="candidate")
+        assert answers.meta["model"]["version"] == standing.version
+        same(expected["Z_GAL"], answers["Z_GAL"].filled(np.nan))
+        with pytest.raises(ServiceError, match="model") as refused:
+            ojala.predict(catalogue, model="champoin")
+    assert refused.value.status == 400
 
 
 @pytest.mark.slow
