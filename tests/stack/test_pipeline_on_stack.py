@@ -131,13 +131,18 @@ def check_registry(place, ports):
 
 
 def check_caches(place):
-    """What is pushed to S3 and wiped here comes back, and then there is nothing to do."""
+    """What is pushed to S3 and wiped here comes back, and then there is nothing to compute.
+
+    What is registered DVC does not keep: the registry is asked again, and has it.
+    """
     command(place, "dvc", "push")
     print("objects in S3:", len(s3fs.S3FileSystem().find("ojala-dvc")))
     for gone in (".dvc/cache", "data", "models"):
         shutil.rmtree(place / gone)
     assert not (place / "models").exists()
     command(place, "dvc", "pull")
+    assert ran(place) == ["register"]
+    assert len(tracking.client().search_model_versions("name = 'ojala'")) == 1
     assert ran(place) == []
     assert "up to date" in command(place, "dvc", "status")
 
