@@ -26,7 +26,7 @@ def main() -> None:
         _check_free(host, port)
         access.keys_required(host)
         cone_search.served()
-        settings.workers(), settings.follow_seconds(), settings.wait_seconds()
+        settings.workers(), settings.apart(), settings.follow_seconds(), settings.wait_seconds()
         found = rehearsed(standing())
     except Exception as error:  # whatever it is, each worker would die of it
         sys.exit(f"serve: {str(error).strip().splitlines()[0]}")

@@ -9,6 +9,7 @@ import numpy as np
 from ojala.gate import golden
 from ojala.heads.head import READY
 from ojala.model.predictor import Predictor
+from ojala.model.shown import Shown
 from ojala.tables.shards import Columns
 from ojala.vocabulary.bands import narrow_bands, reference_band
 from ojala.vocabulary.quantities import quantities
@@ -98,6 +99,17 @@ def predicted(
     seen = predictor.shown(sources)
     said = predictor.predict(seen, queries)
     return answering.model, answering.heads_asked(queries), said, seen.notes
+
+
+def computed(
+    answering: Answering, *, sources: Columns, queries: tuple[str, ...] | None, embeddings: bool
+) -> tuple[Shown, Columns]:
+    """What the network is shown of sources, and what it says, for whoever counts and watches.
+
+    Raises ValueError as ``predicted`` does.
+    """
+    seen = answering.predictor.shown(sources)
+    return seen, answering.predictor.predict(seen, queries, embeddings=embeddings)
 
 
 def redshifts(answering: Answering, *, sources: Columns) -> Redshifts:

@@ -12,15 +12,17 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 
+from ojala.model.shown import Shown
 from ojala.tables.shards import Columns
 from serving import metrics, settings
-from serving.answering import Answering
+from serving.answering import Answering, computed
+from serving.apart import Apart
 
 MOST_TOGETHER = 256
 """Sources that are answered together: larger batches are no faster, and others wait for them."""
@@ -33,6 +35,10 @@ FIRST_GUESS = 0.001
 
 Said = tuple[Columns, tuple[str, ...]]
 """The answers about the sources of a request, and notes on what of it was not taken."""
+
+
+Computed = tuple[Shown, Columns]
+"""What the network was shown of a batch, and what it says."""
 
 
 class Busy(Exception):
@@ -77,10 +83,12 @@ class Gathering:
 
     def __init__(self) -> None:
         self.most_seconds = settings.wait_seconds()
+        self._apart = Apart() if settings.apart() else None
         self._waiting: deque[Asked] = deque()
         self._num_unanswered = 0
         self._seconds_each = FIRST_GUESS
         self._changed = threading.Condition()
+        self._telling = ThreadPoolExecutor(1, thread_name_prefix="telling")
         self._thread = threading.Thread(target=self._run, name="gathering", daemon=True)
         self._thread.start()
 
@@ -92,6 +100,11 @@ class Gathering:
             self._num_unanswered += len(asked)
             self._changed.notify()
         return asked.said
+
+    def end(self) -> None:
+        """Compute nowhere else any more."""
+        if self._apart is not None:
+            self._apart.end()
 
     def check_soon(self) -> None:
         """Raise Busy where a request that comes now would wait longer than OJALA_WAIT_SECONDS."""
@@ -105,17 +118,32 @@ class Gathering:
             began = time.monotonic()
             alive = [one for one in batch if one.said.set_running_or_notify_cancel()]
             if alive:
-                answer(alive)
+                answer(alive, self._compute, self._tell)
             num, taken = sum(map(len, batch)), time.monotonic() - began
             with self._changed:
                 self._num_unanswered -= num
                 if alive:
                     self._learn(taken / num, num)
-            self._let_overhear(alive)
 
-    def _let_overhear(self, batch: Sequence[Asked]) -> None:
-        """Tell whoever overhears, once everybody has their answer."""
-        for one in batch:
+    def _compute(self, batch: Sequence[Asked]) -> Computed:
+        """What the network says of a batch, in a process of its own where that is faster."""
+        if self._apart is None:
+            return compute(batch)
+        is_pressed = len(batch) > 1 or bool(self._waiting)
+        found: Computed = self._apart.ask(
+            batch[0].answering, _request(batch), is_pressed=is_pressed
+        )
+        return found
+
+    def _tell(self, batch: Sequence[Asked], found: Computed, seconds: float) -> None:
+        """Let a batch be told what was computed, while the next one is."""
+        self._telling.submit(self._tell_and_let_overhear, batch, found, seconds)
+
+    def _tell_and_let_overhear(
+        self, batch: Sequence[Asked], found: Computed, seconds: float
+    ) -> None:
+        tell(batch, found, seconds)
+        for one in batch:  # now that everybody has their answer
             if self.overhear is not None and one.said.exception() is None:
                 self.overhear(one, one.said.result()[0], bool(self._waiting))
 
@@ -146,30 +174,58 @@ def here() -> Gathering:
     return Gathering()
 
 
-def answer(batch: Sequence[Asked]) -> None:
-    """Answer requests that are alike; where that fails, each by itself, so that it is told why."""
+def compute(batch: Sequence[Asked]) -> Computed:
+    """What the network says of requests that are alike, in this process."""
+    return _request(batch)(batch[0].answering)
+
+
+def _request(batch: Sequence[Asked]) -> Callable[[Answering], Computed]:
+    first = batch[0]
+    return partial(
+        computed,
+        sources=together([one.sources for one in batch]),
+        queries=first.queries,
+        embeddings=first.answering.watch is not None,
+    )
+
+
+def tell(batch: Sequence[Asked], found: Computed, seconds: float) -> None:
+    """Give each request of a batch what was said of its sources; seconds: that it took."""
     try:
-        found = _answers(batch)
+        said = _said(batch, *found, seconds)
+    except Exception as error:
+        for one in batch:
+            one.said.set_exception(error)
+        return
+    for one, own in zip(batch, said, strict=True):
+        one.said.set_result(own)
+
+
+def answer(
+    batch: Sequence[Asked],
+    compute: Callable[[Sequence[Asked]], Computed] = compute,
+    tell: Callable[[Sequence[Asked], Computed, float], None] = tell,
+) -> None:
+    """Answer requests that are alike; where that fails, each by itself, so that it is told why."""
+    began = time.monotonic()
+    try:
+        found = compute(batch)
     except Exception as error:  # whatever it is, it is told to whoever asked
         if len(batch) > 1:
             for one in batch:
-                answer([one])
+                answer([one], compute, tell)
         else:
             batch[0].said.set_exception(error)
         return
-    for one, said in zip(batch, found, strict=True):
-        one.said.set_result(said)
+    tell(batch, found, time.monotonic() - began)
 
 
-def _answers(batch: Sequence[Asked]) -> list[Said]:
-    first, predictor = batch[0], batch[0].answering.predictor
-    seen = predictor.shown(together([one.sources for one in batch]))
-    began, watch = time.monotonic(), first.answering.watch
-    columns = predictor.predict(seen, first.queries, embeddings=watch is not None)
-    seconds = time.monotonic() - began
-    if watch is not None:
-        watch.see(columns.pop("EMBEDDING"), seen)
-    metrics.count(seen, columns, first.answering.model.version)
+def _said(batch: Sequence[Asked], seen: Shown, columns: Columns, seconds: float) -> list[Said]:
+    """What to tell each request, once all was counted and watched."""
+    first = batch[0].answering
+    if first.watch is not None:
+        first.watch.see(columns.pop("EMBEDDING"), seen)
+    metrics.count(seen, columns, first.model.version)
     ends = np.cumsum([len(one) for one in batch])
     found = []
     for one, end in zip(batch, ends, strict=True):
@@ -177,7 +233,7 @@ def _answers(batch: Sequence[Asked]) -> list[Said]:
         own = {name: values[end - len(one) : end] for name, values in columns.items()}
         notes: tuple[str, ...] = ()
         if seen.remarks:  # of somebody's sources
-            notes = seen.notes if len(batch) == 1 else predictor.shown(one.sources).notes
+            notes = seen.notes if len(batch) == 1 else first.predictor.shown(one.sources).notes
         found.append((own, notes))
     return found
 

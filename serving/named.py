@@ -6,7 +6,7 @@ from collections import deque
 from concurrent.futures import Future
 from typing import Any
 
-from serving.candidate import Reply, Request, Standing, Told
+from serving.standing import Reply, Request, Standing, Told
 
 MOST_NAMED = 16
 """Requests that wait, beyond which others are refused: the candidate is behind all else."""

@@ -26,7 +26,6 @@ from ojala.model.shown import Shown
 from ojala.tables.shards import Columns
 from serving import access, agreement, answering, cone_search, gathering, settings
 from serving.answering import Answering, Predicted, card
-from serving.candidate import Request
 from serving.encoding import by_columns, by_rows, given_columns, sources_columns
 from serving.following import Absent, Follower
 from serving.foreman import Foreman
@@ -55,6 +54,7 @@ from serving.schemas import (
     Whom,
 )
 from serving.shadow import Shadow
+from serving.standing import Request
 
 T = TypeVar("T")
 
@@ -119,6 +119,7 @@ class OjalaService:
             self.neighbourhood.end()
         self.shadow.end()
         self.foreman.end()
+        gathering.here().end()
         self.follower.end()
 
     @bentoml.api

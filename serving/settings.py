@@ -39,6 +39,17 @@ def threads() -> int:
     return max(1, len(os.sched_getaffinity(0)) // workers())
 
 
+def apart() -> bool:
+    """Whether the network may have a process of its own: by default where a core is left for it.
+
+    Raises ValueError unless OJALA_APART is yes or no, where it is set.
+    """
+    text = os.environ.get("OJALA_APART") or ""
+    if text not in ("", "yes", "no"):
+        raise ValueError(f"OJALA_APART is {text!r}, expected yes or no")
+    return text == "yes" if text else len(os.sched_getaffinity(0)) > workers()
+
+
 def drift_window() -> int:
     """Sources that drift is judged by."""
     number = count("OJALA_DRIFT_WINDOW", 1000, 1_000_000)

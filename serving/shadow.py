@@ -3,7 +3,7 @@
 Whoever asks for it by its name (``serving.named``) is answered by it, before what was overheard.
 
 Where the registry has the alias ``shadow`` (``ojala promote --shadow`` sets it), each process of
-the server has that version in a process beside it (``serving.candidate``). A request is overheard
+the server has that version in a process beside it (``serving.standing``). A request is overheard
 once it is answered; where others wait for their answer, or the candidate is not done with the ones
 before, it is dropped. What was overheard of one champion is never counted for another.
 """
@@ -25,13 +25,14 @@ from ojala.gate.shadow import Compared
 from ojala.tables.shards import Columns
 from serving import edition, metrics, registered, settings
 from serving.agreement import Agreement
-from serving.candidate import Overheard, Request, Standing, Told
+from serving.candidate import Overheard
 from serving.edition import Edition
 from serving.following import LOOK
 from serving.gathering import Asked
 from serving.named import Named, NotStanding
 from serving.registered import Candidate
 from serving.schemas import MAX_OF_CANDIDATE, InShadow
+from serving.standing import Request, Standing, Told, behind
 
 log = logging.getLogger("bentoml.ojala")
 
@@ -70,7 +71,7 @@ class Shadow:
         agreement: Agreement,
         *,
         wanted: Callable[[], Candidate | None] = registered.in_shadow,
-        standing: Callable[[Edition], Standing] = Standing,
+        standing: Callable[[Edition], Standing] = behind,
         interval: float | None = None,
     ) -> None:
         self.agreement = agreement
@@ -236,13 +237,13 @@ class Shadow:
         if told is None:
             return
         (said,) = told
-        if isinstance(said, str):
-            self._refuse(candidate, note, said)
-        elif isinstance(said, Compared):
-            metrics.count_shadow(said, candidate.edition.version)
-            self._tell(replace(note, found=note.found + said))
-        elif note.state == PREPARED:
+        if said is None:
             self._tell(replace(note, state=COMPARED))
+        elif isinstance(said, str) or said.wrong:
+            self._refuse(candidate, note, said if isinstance(said, str) else said.wrong)
+        elif isinstance(said.answer, Compared):
+            metrics.count_shadow(said.answer, candidate.edition.version)
+            self._tell(replace(note, found=note.found + said.answer))
         else:
             self._drop(candidate)
 

@@ -13,7 +13,7 @@ def asked_service(**environment):
     from serving.service import OjalaService
 
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in environment.items():
+        for name, value in ({"OJALA_APART": "no"} | environment).items():
             patch.setenv(name, str(value))
         before = set(REGISTRY._collector_to_names)
         try:

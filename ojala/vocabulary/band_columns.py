@@ -11,6 +11,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from ojala.vocabulary.bands import broad_bands, narrow_bands, reference_band
@@ -145,7 +146,9 @@ def _readings(names: Sequence[str]) -> tuple[Found, Found]:
     return values, errors
 
 
+@lru_cache(4096)
 def _read(name: str) -> Reading | None:
+    """What a name says; the names of one catalogue, or of requests, come again and again."""
     plain = re.sub(r"^(flux|mag)(?=j\d)", r"\1_", name.strip().lower())
     words = [word for word in re.split(r"[^0-9a-z]+", plain) if word]
     bands = [word for word in words if word in BROAD_WORDS or _narrow(word)]

@@ -25,7 +25,7 @@ def project(tmp_path_factory):
 @pytest.fixture(scope="module")
 def address(project, made):
     """The address of a server of two processes that follows a project's versions, made before."""
-    settings = {"OJALA_WORKERS": 2, "OJALA_FOLLOW_SECONDS": 0.1}
+    settings = {"OJALA_WORKERS": 2, "OJALA_FOLLOW_SECONDS": 0.1, "OJALA_APART": "yes"}
     with server(project / "log", **settings) as address:
         yield address
 

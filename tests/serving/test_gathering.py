@@ -63,7 +63,8 @@ class Standing:
 
 
 @pytest.fixture
-def standing(predictor):
+def standing(predictor, monkeypatch):
+    monkeypatch.setenv("OJALA_APART", "no")
     slow = Slow(predictor)
     model = Model(name="ojala", version="1", digest="d", run_id="")
     edition = Edition(version="1")

@@ -15,6 +15,7 @@ from serving.gathering import Asked
 from serving.registered import Candidate
 from serving.schemas import MAX_OF_CANDIDATE
 from serving.shadow import MOST_WAITING, Shadow
+from serving.standing import Reply
 
 FIRST, SECOND, THIRD = (Edition(version=number, heads=(("ojala-head-x", "1"),)) for number in "123")
 ONE = Compared(requests=1, sources=3, classed=3, class_changes=1, redshifts=2, far=1, seconds=0.5)
@@ -35,7 +36,8 @@ class Play:
 
     def ask(self, overheard):
         self.heard.append(overheard)
-        self.says.append((self.answer,))
+        told = isinstance(self.answer, str | Reply)
+        self.says.append((self.answer if told else Reply(answer=self.answer),))
 
     def end(self):
         self.ended = True
@@ -211,7 +213,7 @@ def test_who_is_taken_away_goes(server):
     assert server.plays[0].ended and one.told() is None
 
 
-@pytest.mark.parametrize("when", ["at its check", "while it answers"])
+@pytest.mark.parametrize("when", ["at its check", "while it answers", "as it compares"])
 def test_who_fails_is_refused_and_says_why(server, when):
     both = server.process(), server.process()
     server.wanted = stands()
@@ -220,7 +222,7 @@ def test_who_fails_is_refused_and_says_why(server, when):
     both[0].step()
     server.says = [(None,)]
     play = server.plays[0]
-    play.answer = why
+    play.answer = Reply(wrong=why) if when == "as it compares" else why
     steps(*both)
     overheard(both[0])
     steps(*both)
