@@ -184,14 +184,16 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=300.0, help="of the closed clients")
     parser.add_argument("--open-seconds", type=float, default=30.0, help="of each Poisson load")
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--wait", type=float, default=1.0, help="OJALA_WAIT_SECONDS")
+    parser.add_argument("--shares", type=float, nargs="*", default=SHARES, help="Poisson loads")
+    parser.add_argument("--wait", type=float, default=2.0, help="OJALA_WAIT_SECONDS")
+    parser.add_argument("--address", help="of a service that runs already, in place of one's own")
     parser.add_argument("--port", type=int, default=3123)
     options = parser.parse_args()
     columns = sources(options.table, 1024)
-    requests, address = bodies(columns), f"http://127.0.0.1:{options.port}"
+    requests, address = bodies(columns), options.address or f"http://127.0.0.1:{options.port}"
     asked = (options.bundle, columns, options.workers)
     first = predictor_rate(*asked, 10.0)
-    service = served(options)
+    service = None if options.address else served(options)
     try:
         asyncio.run(ready(address))
         asyncio.run(closed(address, requests, 3.0))
@@ -199,16 +201,18 @@ def main() -> None:
         print(f"Predictor, {options.workers} process(es): {first:.0f} sources/s")
         told(f"{CLIENTS} closed clients", every, options.seconds, first)
         goodputs = []
-        for share in SHARES:
+        for share in options.shares:
             per_second = share * first / SOURCES
             every = asyncio.run(poisson(address, requests, per_second, options.open_seconds))
             name = f"Poisson, {share:.0%} of the Predictor"
             goodputs.append(told(name, every, options.open_seconds, first))
-        knee = max(goodputs)
-        print(f"knee: {knee:.0f} sources/s in time, {knee / first:.0%} of the Predictor")
+        if goodputs:
+            knee = max(goodputs)
+            print(f"knee: {knee:.0f} sources/s in time, {knee / first:.0%} of the Predictor")
     finally:
-        service.terminate()
-        service.wait(30)
+        if service is not None:
+            service.terminate()
+            service.wait(30)
     print(f"Predictor again: {predictor_rate(*asked, 10.0):.0f} sources/s")
 
 

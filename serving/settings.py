@@ -77,4 +77,4 @@ def trusted_key() -> Path | None:
 
 def wait_seconds() -> float:
     """How long a request may have to wait for others, by estimate, before it is refused."""
-    return seconds("OJALA_WAIT_SECONDS", 5.0)
+    return seconds("OJALA_WAIT_SECONDS", 2.0)
