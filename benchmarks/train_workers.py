@@ -32,9 +32,14 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=2)
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--steps", type=int, default=25, help="of an epoch")
+    parser.add_argument("--batch-size", type=int, help="of all workers together")
+    parser.add_argument("--precision", choices=["auto", "float32", "bfloat16"])
     options = parser.parse_args()
+    config = params.section("train", TrainConfig)
     config = replace(
-        params.section("train", TrainConfig),
+        config,
+        batch_size=options.batch_size or config.batch_size,
+        precision=options.precision or config.precision,
         num_epochs=options.epochs,
         steps_per_epoch=options.steps,
         val_rows=200,
