@@ -24,8 +24,9 @@ from serving import metrics, settings
 from serving.answering import Answering, computed
 from serving.apart import Apart
 
-MOST_TOGETHER = 256
-"""Sources that are answered together: larger batches are no faster, and others wait for them."""
+MOST_TOGETHER, PREFERRED_TOGETHER = 512, 256
+"""Sources that are answered together: half of what waits, so that the next are read meanwhile, but
+at least those that are preferred if there are so many, since small batches cost more each."""
 
 ENOUGH = 64
 """Sources of a batch whose cost is that of its sources: what a batch costs of its own is shared."""
@@ -154,14 +155,15 @@ class Gathering:
             self._seconds_each += 0.3 * change
 
     def _next(self) -> list[Asked]:
-        """The first that waits and all that are like it, at most MOST_TOGETHER sources."""
+        """The first that waits and those that are like it, as many as are answered together."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting)
+            most = min(MOST_TOGETHER, max(PREFERRED_TOGETHER, self._num_unanswered // 2))
             taken: list[Asked] = []
             kept: deque[Asked] = deque()
             num = 0
             for one in self._waiting:
-                fits = not taken or (one.is_like(taken[0]) and num + len(one) <= MOST_TOGETHER)
+                fits = not taken or (one.is_like(taken[0]) and num + len(one) <= most)
                 (taken if fits else kept).append(one)
                 num += len(one) if fits else 0
             self._waiting = kept

@@ -110,6 +110,21 @@ def test_other_queries_and_more_than_a_batch_wait_for_the_next_one(standing, sky
     assert sum(standing.slow.asked) == 40 * len(requests)
 
 
+def test_of_much_that_waits_half_is_answered_together_and_of_little_what_is_preferred(
+    standing, sky
+):
+    gathered = Gathering()
+    first = gathered.ask(asked_about(standing, sky, np.arange(1)))
+    while not standing.slow.asked:
+        time.sleep(0.01)
+    said = [gathered.ask(asked_about(standing, sky, np.arange(40))) for _ in range(30)]
+    standing.slow.go.set()
+    for one in (first, *said):
+        one.result(60)
+    # Of 1200 at most 512, of 720 half, then twice what is preferred at least, and what is left.
+    assert standing.slow.asked == [1, 480, 360, 240, 120]
+
+
 def test_notes_are_told_to_whose_sources_they_are_about(standing, sky):
     plain, odd = (asked_about(standing, sky, np.arange(3)) for _ in range(2))
     odd.sources["J0500"] = np.array([-999.0, 1.0, 1.0])
