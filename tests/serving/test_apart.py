@@ -14,12 +14,15 @@ from server import asked, server, wait_until
 from ojala.model import bundle
 from ojala.model.predictor import Predictor
 from serving import settings
-from serving.answering import computed
+from serving.answering import computed, rehearsed
 from serving.apart import Apart
 from serving.edition import UNREGISTERED, Edition
 from serving.standing import Reply
 
-FIRST, SECOND = (SimpleNamespace(edition=Edition(version=number)) for number in "12")
+FIRST, SECOND = (
+    SimpleNamespace(edition=Edition(version=number), model=SimpleNamespace(digest=number), heads=[])
+    for number in "12"
+)
 HERE, THERE = "here", "there"
 
 
@@ -28,6 +31,10 @@ class Play:
 
     def __init__(self, edition):
         self.edition, self.says, self.asked, self.ended = edition, [], 0, False
+
+    def ready(self, *says, digest=None):
+        """It has loaded its edition, and says this next."""
+        self.says = [(None,), (Reply(answer=(digest or self.edition.version,)),), *says]
 
     def told(self, seconds):
         return self.says.pop(0) if self.says else None
@@ -45,12 +52,13 @@ def plays():
 
 
 @pytest.fixture
-def apart(plays):
+def apart(plays, monkeypatch):
     def begin(edition):
         plays.append(Play(edition))
         return plays[-1]
 
-    return Apart(begin, retry=0.2)
+    monkeypatch.setattr("serving.apart.RETRY", 0.2)
+    return Apart(begin)
 
 
 def said(apart, answering=FIRST, is_pressed=True):
@@ -64,16 +72,16 @@ def test_there_is_no_process_before_requests_wait_for_one_another(apart, plays):
 
 def test_it_computes_here_until_the_process_is_ready(apart, plays):
     assert [said(apart), said(apart)] == [HERE, HERE]
-    plays[0].says = [(None,), (Reply(answer=THERE),)]
+    plays[0].ready((Reply(answer=THERE),))
     assert said(apart) == THERE
     plays[0].says = [None, (Reply(answer=THERE),)]  # it takes a while
     assert said(apart, is_pressed=False) == THERE
-    assert plays[0].asked == 2
+    assert plays[0].asked == 3  # at first what it holds
 
 
 def test_what_is_wrong_with_a_request_is_told_and_is_no_failure(apart, plays):
     said(apart)
-    plays[0].says = [(None,), (Reply(wrong="'PSX' is no type"),), (Reply(answer=THERE),)]
+    plays[0].ready((Reply(wrong="'PSX' is no type"),), (Reply(answer=THERE),))
     with pytest.raises(ValueError, match="'PSX' is no type"):
         said(apart)
     assert said(apart) == THERE and not plays[0].ended
@@ -82,18 +90,28 @@ def test_what_is_wrong_with_a_request_is_told_and_is_no_failure(apart, plays):
 @pytest.mark.parametrize("when", ["as it loads", "as it computes"])
 def test_a_process_that_fails_loses_no_answer_and_is_followed_by_another(apart, plays, when):
     said(apart)
-    plays[0].says = [(None,)] * (when == "as it computes") + [("its process has died",)]
+    plays[0].says = [("its process has died",)]
+    if when == "as it computes":
+        plays[0].ready(*plays[0].says)
     assert said(apart) == HERE and plays[0].ended
     assert said(apart) == HERE and len(plays) == 1  # not at once
     time.sleep(0.25)
     said(apart)
-    plays[1].says = [(None,), (Reply(answer=THERE),)]
+    plays[1].ready((Reply(answer=THERE),))
     assert said(apart) == THERE
+
+
+def test_a_process_that_holds_other_files_is_not_asked_and_not_begun_again(apart, plays):
+    said(apart)
+    plays[0].ready((Reply(answer=THERE),), digest="of the bundle that lies there by now")
+    assert said(apart) == HERE and plays[0].ended
+    time.sleep(0.25)
+    assert said(apart) == HERE and len(plays) == 1
 
 
 def test_another_edition_has_another_process(apart, plays):
     said(apart)
-    plays[0].says = [(None,), (Reply(answer=THERE),)]
+    plays[0].ready((Reply(answer=THERE),))
     assert said(apart) == THERE
     assert said(apart, SECOND) == HERE
     assert [play.edition.version for play in plays] == ["1", "2"] and plays[0].ended
@@ -120,9 +138,7 @@ def test_it_is_yes_or_no(monkeypatch):
 def test_a_real_process_says_the_same_to_the_last_bit_until_it_is_killed(place, monkeypatch):
     monkeypatch.setenv("OJALA_BUNDLE", str(place / "ojala"))
     monkeypatch.setenv("OJALA_HEADS", str(place / "heads"))
-    answering = SimpleNamespace(
-        edition=Edition(version=UNREGISTERED), predictor=Predictor(bundle.load(place / "ojala"))
-    )
+    answering = rehearsed(Edition(version=UNREGISTERED))
     request = partial(
         computed, sources=in_columns(few_bands(9)), queries=("Z_GAL", "LOGM"), embeddings=True
     )
