@@ -186,14 +186,13 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--shares", type=float, nargs="*", default=SHARES, help="Poisson loads")
     parser.add_argument("--wait", type=float, default=2.0, help="OJALA_WAIT_SECONDS")
-    parser.add_argument("--address", help="of a service that runs already, in place of one's own")
     parser.add_argument("--port", type=int, default=3123)
     options = parser.parse_args()
     columns = sources(options.table, 1024)
-    requests, address = bodies(columns), options.address or f"http://127.0.0.1:{options.port}"
+    requests, address = bodies(columns), f"http://127.0.0.1:{options.port}"
     asked = (options.bundle, columns, options.workers)
     first = predictor_rate(*asked, 10.0)
-    service = None if options.address else served(options)
+    service = served(options)
     try:
         asyncio.run(ready(address))
         asyncio.run(closed(address, requests, 3.0))
@@ -210,9 +209,8 @@ def main() -> None:
             knee = max(goodputs)
             print(f"knee: {knee:.0f} sources/s in time, {knee / first:.0%} of the Predictor")
     finally:
-        if service is not None:
-            service.terminate()
-            service.wait(30)
+        service.terminate()
+        service.wait(30)
     print(f"Predictor again: {predictor_rate(*asked, 10.0):.0f} sources/s")
 
 

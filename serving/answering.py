@@ -94,10 +94,8 @@ def predicted(
 
     Raises ValueError for a query or a value that it does not know.
     """
-    predictor = answering.predictor
-    predictor.check_queries(queries or ())
-    seen = predictor.shown(sources)
-    said = predictor.predict(seen, queries)
+    answering.predictor.check_queries(queries or ())
+    seen, said = computed(answering, sources=sources, queries=queries, embeddings=False)
     return answering.model, answering.heads_asked(queries), said, seen.notes
 
 
