@@ -7,11 +7,9 @@ probability; its redshift is the centroid of the peak within.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import maximum_filter1d
 
 from ojala.measures.redshift_pdf import Floats, RedshiftPdf
 
@@ -44,8 +42,7 @@ def modes(pdf: RedshiftPdf) -> Modes:
     rows = np.arange(len(pdf))
     first = held.argmax(axis=1)
     others = np.where(_is_summit(held, pdf), held, 0.0)
-    distance = np.abs(pdf.centres[None] - pdf.centres[first][:, None])
-    others[distance <= 2 * WINDOW] = 0.0
+    _hide_near(others, first, pdf)
     second = others.argmax(axis=1)
     weight = others[rows, second]
     exists = weight >= LEAST_WEIGHT
@@ -59,34 +56,71 @@ def modes(pdf: RedshiftPdf) -> Modes:
 
 def window_probability(pdf: RedshiftPdf) -> Floats:
     """Probability of each step and those within WINDOW of it, (N, K)."""
-    number, reach = np.arange(len(pdf.widths)), _num_steps(pdf, WINDOW)
-    low, high = np.maximum(number - reach, 0), np.minimum(number + reach + 1, len(pdf.widths))
-    return np.asarray(pdf.cumulative[:, high] - pdf.cumulative[:, low])
+    num, reach = len(pdf.widths), _num_steps(pdf, WINDOW)
+    below = pdf.cumulative
+    # Slices of the cumulative distribution, its ends repeated where a window hangs over.
+    inner = max(num - 2 * reach, 0)
+    if not inner:
+        number = np.arange(num)
+        low, high = np.maximum(number - reach, 0), np.minimum(number + reach + 1, num)
+        return np.asarray(below[:, high] - below[:, low])
+    held = np.empty((len(pdf), num))
+    held[:, :reach] = below[:, reach + 1 : 2 * reach + 1] - below[:, :1]
+    np.subtract(below[:, 2 * reach + 1 :], below[:, :inner], out=held[:, reach:-reach])
+    held[:, -reach:] = below[:, -1:] - below[:, inner : inner + reach]
+    return held
 
 
 def _is_summit(held: Floats, pdf: RedshiftPdf) -> NDArray[np.bool_]:
     """Steps whose window holds no less than any within WINDOW of it, (N, K)."""
-    size = 2 * _num_steps(pdf, WINDOW) + 1
-    return np.asarray(held >= maximum_filter1d(held, size, axis=1, mode="nearest"))
+    return np.asarray(held >= _highest_near(held, _num_steps(pdf, WINDOW)))
+
+
+def _highest_near(values: Floats, reach: int) -> Floats:
+    """The highest value within ``reach`` steps of each, (N, K).
+
+    Of windows of 1, 2, 4 ... steps, and of two that together have the size: each a single pass.
+    """
+    sides = ((0, 0), (reach, reach))
+    highest, size, whole = np.pad(values, sides, constant_values=-np.inf), 1, 2 * reach + 1
+    while 2 * size <= whole:
+        highest = np.maximum(highest[:, :-size], highest[:, size:])
+        size *= 2
+    num = values.shape[1]
+    return np.maximum(highest[:, :num], highest[:, whole - size : whole - size + num])
+
+
+def _hide_near(values: Floats, step: NDArray[np.intp], pdf: RedshiftPdf) -> None:
+    """Set to 0 what lies within twice WINDOW of one step of each source, (N, K)."""
+    centres = pdf.centres
+    ends = np.searchsorted(centres, [centres - 2 * WINDOW, centres + 2 * WINDOW])
+    most = int(np.abs(ends - np.arange(len(centres))).max(initial=0)) + 1
+    place = np.clip(step[:, None] + np.arange(-most, most + 1), 0, len(centres) - 1)
+    is_near = np.abs(centres[place] - centres[step][:, None]) <= 2 * WINDOW
+    rows = np.broadcast_to(np.arange(len(values))[:, None], place.shape)
+    values[rows[is_near], place[is_near]] = 0.0
 
 
 def _centroid(pdf: RedshiftPdf, window: NDArray[np.intp]) -> Floats:
     """Redshift of the peak in the window about that step of each source, (N,)."""
-    density = _around(pdf, pdf.probability / pdf.widths, window, WINDOW)
-    peak = window + _smooth(density).argmax(axis=1) - density.shape[1] // 2
-    taken = _around(pdf, pdf.probability, peak, PEAK)
-    centres = _around(pdf, np.broadcast_to(pdf.centres, pdf.probability.shape), peak, PEAK)
+    place, inside = _around(pdf, window, WINDOW)
+    density = np.take_along_axis(pdf.probability, place, axis=1) / pdf.widths[place]
+    peak = window + _smooth(np.where(inside, density, 0.0)).argmax(axis=1) - place.shape[1] // 2
+    place, inside = _around(pdf, peak, PEAK)
+    taken = np.where(inside, np.take_along_axis(pdf.probability, place, axis=1), 0.0)
+    centres = np.where(inside, pdf.centres[place], 0.0)
     with np.errstate(invalid="ignore"):
         return np.asarray(np.expm1((taken * centres).sum(axis=1) / taken.sum(axis=1)))
 
 
-def _around(pdf: RedshiftPdf, values: NDArray[Any], step: NDArray[np.intp], reach: float) -> Floats:
-    """Values of the steps within ``reach`` of one step of each source, 0 beyond the edges."""
+def _around(
+    pdf: RedshiftPdf, step: NDArray[np.intp], reach: float
+) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Steps within ``reach`` of one step of each source, and whether they are within the edges."""
     most = _num_steps(pdf, reach)
     place = step[:, None] + np.arange(-most, most + 1)
     inside = (place >= 0) & (place < len(pdf.widths))
-    place = np.clip(place, 0, len(pdf.widths) - 1)
-    return np.where(inside, np.take_along_axis(values, place, axis=1), 0.0)
+    return np.clip(place, 0, len(pdf.widths) - 1), inside
 
 
 def _num_steps(pdf: RedshiftPdf, reach: float) -> int:

@@ -73,12 +73,15 @@ class RedshiftPdf:
         """Probability below each edge, 0 at the first and 1 at the last, (N, K + 1)."""
         found = np.zeros((len(self), len(self.edges)))
         np.cumsum(self.probability, axis=1, dtype=np.float64, out=found[:, 1:])
-        return np.asarray(found / found[:, -1:])
+        found /= found[:, -1:].copy()
+        return found
 
     @cached_property
     def _lifted(self) -> Floats:
         """The cumulative distributions as one rising array, 2 from row to row."""
-        lifted = np.nan_to_num(self.cumulative) + 2 * np.arange(len(self))[:, None]
+        lifted = self.cumulative + 2 * np.arange(len(self))[:, None]
+        unknown = ~self.known
+        lifted[unknown] = 2 * np.flatnonzero(unknown)[:, None]
         return np.asarray(lifted.ravel())
 
     def cdf(self, z: Floats) -> Floats:
@@ -86,13 +89,13 @@ class RedshiftPdf:
         return self._below(_log1p(z))
 
     def quantile(self, share: float | Floats) -> Floats:
-        """Redshift below which a source lies with probability ``share``, (N,)."""
-        share = np.broadcast_to(share, len(self))
-        rows, num_edges = np.arange(len(self)), len(self.edges)
+        """Redshift below which a source lies with probability ``share``, (N,); (S, N) of (S, 1)."""
+        share, rows = np.broadcast_arrays(share, np.arange(len(self)))
+        num_edges = len(self.edges)
         # One search for all rows: each is lifted above the last.
         below = np.searchsorted(self._lifted, share + 2 * rows) - num_edges * rows
         step = np.clip(below - 1, 0, num_edges - 2)
-        low, high = self.cumulative[rows, step], self.cumulative[rows, step + 1]
+        low, high = (self._at(step + up) for up in (0, 1))
         with np.errstate(invalid="ignore", divide="ignore"):
             inside = np.where(high > low, (share - low) / (high - low), 0.0)
         found = np.expm1(self.edges[step] + inside * self.widths[step])
@@ -121,8 +124,9 @@ class RedshiftPdf:
         high = np.full(len(self), self.edges[-1] - self.edges[0])
         for _ in range(24):  # halving: to 1e-7 of the range
             half = 0.5 * (low + high)
-            held = self._below(centre + half) - self._below(centre - half)
-            low, high = np.where(held < level, half, low), np.where(held < level, high, half)
+            above, below = self._below(np.stack([centre + half, centre - half]))
+            is_more = above - below < level
+            low, high = np.where(is_more, half, low), np.where(is_more, high, half)
         return np.where(self.known, high * (1 + z), np.nan)
 
     def step_of(self, z: Floats) -> NDArray[np.intp]:
@@ -131,13 +135,17 @@ class RedshiftPdf:
         return np.clip(step, 0, len(self.edges) - 2)
 
     def _below(self, log_z: Floats) -> Floats:
-        """Probability below each ln(1 + z), (N,)."""
+        """Probability below each ln(1 + z), (..., N)."""
         step = np.searchsorted(self.edges, log_z, side="right") - 1
         step = np.clip(step, 0, len(self.edges) - 2)
-        rows = np.arange(len(self))
         inside = np.clip((log_z - self.edges[step]) / self.widths[step], 0, 1)
-        low, high = self.cumulative[rows, step], self.cumulative[rows, step + 1]
+        low, high = (self._at(step + up) for up in (0, 1))
         return np.asarray(low + inside * (high - low))
+
+    def _at(self, edge: NDArray[np.intp]) -> Floats:
+        """Probability below the edge of that number of each source, (..., N)."""
+        place = edge + len(self.edges) * np.arange(len(self))
+        return np.asarray(self.cumulative.ravel()[place])
 
 
 def gaussian(z: Floats, sigma: Floats, edges: Floats = GRID) -> RedshiftPdf:

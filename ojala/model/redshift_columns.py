@@ -15,6 +15,9 @@ from ojala.tables.shards import Columns
 LEVELS = {"68": ONE_SIGMA, "90": 0.90, "95": 0.95}
 """Probability of the equal-tailed intervals, by their name."""
 
+ENDS = [0.5 + side * level / 2 for level in LEVELS.values() for side in (-1, 1)]
+"""Probability below each end of them."""
+
 SECOND = "_MODE_2"
 """Ends the name of the second mode, NaN where there is none."""
 
@@ -32,9 +35,8 @@ def summary(pdf: RedshiftPdf) -> Floats:
     The redshift itself is the mode, and its error the half-width about it that holds 68 %.
     """
     found = modes(pdf)
-    ends = [end for level in LEVELS.values() for end in pdf.interval(level)]
-    error = pdf.spread_about(found.first)
-    centre = (found.first, error, pdf.median(), pdf.mean())
+    median, *ends = pdf.quantile(np.array([[0.5], *([end] for end in ENDS)]))
+    centre = (found.first, pdf.spread_about(found.first), median, pdf.mean())
     return np.stack([*centre, *ends, found.second, found.second_weight], axis=1)
 
 

@@ -8,7 +8,7 @@ from scipy.stats import kstest
 
 from ojala.measures import redshift_scores
 from ojala.measures.calibration import crps as gaussian_crps
-from ojala.measures.redshift_modes import LEAST_WEIGHT, modes
+from ojala.measures.redshift_modes import LEAST_WEIGHT, WINDOW, modes
 from ojala.measures.redshift_pdf import RedshiftPdf, gaussian
 
 EDGES = np.linspace(np.log1p(-0.01), np.log1p(5.0), 401)
@@ -153,6 +153,31 @@ def test_a_trace_of_probability_is_no_second_mode() -> None:
     far = gaussian(np.array([2.1]), np.array([0.02]), EDGES)
     mixed = near.probability * (1 - LEAST_WEIGHT / 2) + far.probability * LEAST_WEIGHT / 2
     assert np.isnan(modes(RedshiftPdf(edges=EDGES, probability=mixed)).second[0])
+
+
+@pytest.mark.parametrize("num_steps", [20, 64, 512])
+def test_modes_are_what_they_say_spelt_out_step_by_step(num_steps: int) -> None:
+    """The highest window, and the highest summit among windows farther than twice its reach."""
+    edges = np.linspace(np.log1p(-0.01), np.log1p(3.0), num_steps + 1)
+    rng = np.random.default_rng(num_steps)
+    lumps = np.concatenate([rng.dirichlet(np.full(num_steps, a), 20) for a in (0.02, 0.1, 3.0)])
+    pdf = RedshiftPdf(edges=edges, probability=lumps)
+    reach = max(1, round(WINDOW / (edges[1] - edges[0])))
+    found = modes(pdf)
+    for row, probability in enumerate(lumps):
+        held = [probability[max(k - reach, 0) : k + reach + 1].sum() for k in range(num_steps)]
+        first = int(np.argmax(held))
+        assert found.first_weight[row] == pytest.approx(held[first])
+        others = [
+            held[k]
+            for k in range(num_steps)
+            if abs(pdf.centres[k] - pdf.centres[first]) > 2 * WINDOW
+            and held[k] > max(held[max(k - reach, 0) : k + reach + 1]) - 1e-12
+        ]
+        weight = max(others, default=0.0)
+        expected = weight if weight >= LEAST_WEIGHT else 0.0
+        assert found.second_weight[row] == pytest.approx(expected, abs=1e-9)
+        assert np.isfinite(found.second[row]) == (expected > 0)
 
 
 def test_a_source_without_answer_is_nan_in_everything() -> None:
