@@ -30,6 +30,7 @@ PATCHED = replace(
         summary_width=32,
         summary_layers=1,
         labels_in_summaries=True,
+        hidden_in_memory=True,
     ),
     redshift_steps=64,
 )

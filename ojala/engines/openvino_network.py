@@ -60,8 +60,7 @@ class OpenvinoNetwork(Ojala):
         """As of ``Ojala``: of (num_sources, num_tokens, width) and (num_sources, num_queries)."""
         assert padding_BC is None
         hidden_BQW = _in_passes(self._decoder, memory_BCD, query_ids_BQ)
-        answers: Answers = self.heads(hidden_BQW, query_ids_BQ)
-        return answers
+        return self.with_beside(self.heads(hidden_BQW, query_ids_BQ), memory_BCD)
 
 
 class _Encoder(nn.Module):
@@ -85,10 +84,7 @@ class _Decoder(nn.Module):
 
     def forward(self, memory_BCD: Tensor, query_ids_BQ: Tensor) -> Tensor:
         """(num_sources, num_tokens, width) and (num_sources, num_queries) to the last layer's."""
-        queries_BQD = self.model.embedding.queries(query_ids_BQ)
-        for block in self.model.decoder:
-            queries_BQD = block(queries_BQD, memory_BCD)
-        hidden: Tensor = self.model.heads.hidden(self.model.answer_norm(queries_BQD))
+        hidden: Tensor = self.model.heads.hidden(self.model.read(memory_BCD, query_ids_BQ))
         return hidden
 
 

@@ -136,13 +136,20 @@ class Summaries(nn.Module):
         )
         self.norm = nn.LayerNorm(config.summary_width)
         self.write = nn.Linear(config.summary_width, config.num_summaries * width)
+        self.keeps_hidden = config.num_aside(width) > 0
 
     def forward(self, seen_BN: Tensor) -> Tensor:
-        """Tokens, (B, num_summaries, D), from features of what is seen, (B, N)."""
+        """Tokens, (B, num_summaries, D), from features of what is seen, (B, N).
+
+        After them, where the sizes say so, the last hidden layer itself as so many tokens.
+        """
         hidden = self.read(seen_BN)
         for layer in self.layers:
             hidden = hidden + layer(hidden)
-        tokens: Tensor = self.write(self.norm(hidden))
+        hidden = self.norm(hidden)
+        tokens: Tensor = self.write(hidden)
+        if self.keeps_hidden:
+            tokens = torch.cat([tokens, hidden.to(tokens.dtype)], dim=1)
         return tokens.view(len(seen_BN), -1, self.width)
 
 

@@ -26,7 +26,6 @@ from ojala.model.device import autocast, default_device, known_precision, rows_p
 from ojala.model.distributions import Categories, Distribution, Gaussians, Redshifts
 from ojala.model.head_protocol import Head, by_name
 from ojala.model.likelihood import Stretch
-from ojala.model.network import pooled
 from ojala.model.shown import Catalogue, Shown, shown
 from ojala.tables.shards import Columns
 from ojala.vocabulary.quantities import CLASSES, MORPHTYPES, REDSHIFTS, observations, vocabulary
@@ -216,7 +215,7 @@ class Predictor:
         """
         seen = self.shown(catalogue, context)
         (embeddings,) = self._in_batches(
-            seen.values[seen.answered], lambda given: (pooled(self._memory(given)),)
+            seen.values[seen.answered], lambda given: (self.model.pooled(self._memory(given)),)
         )
         return _of_everyone({"EMBEDDING": embeddings}, seen.answered)["EMBEDDING"]
 
@@ -249,12 +248,13 @@ class Predictor:
         """Scaled mean and 1 sigma, class and type probabilities per query; steps; embedding."""
         memory = self._memory(given)
         if not len(query_ids):
-            return (pooled(memory),)
+            return (self.model.pooled(memory),)
         query_ids = query_ids.expand(len(given), -1)
         answers = self.model.answer(memory, query_ids)
         error = (0.5 * answers.log_variance).exp() * self.stretch(query_ids, answers.mean)
         spectype, morphtype = answers.spectype.softmax(-1), answers.morphtype.softmax(-1)
-        return answers.mean, error, spectype, morphtype, self._of_steps(answers), pooled(memory)
+        steps, embedding = self._of_steps(answers), self.model.pooled(memory)
+        return answers.mean, error, spectype, morphtype, steps, embedding
 
     def _steps(self, given: Context, query_ids: Tensor) -> Tensor:
         """Probabilities of the steps of both redshifts, (batch, kinds, steps)."""

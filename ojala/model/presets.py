@@ -16,6 +16,8 @@ class PatchConfig:
     num_summaries: tokens that see all observations at once
     summary_width, summary_layers: the residual network that writes them
     labels_in_summaries: summaries see the labels that are known as well, beside the light
+    hidden_in_memory: the last hidden layer of that network lies in the memory as well, as it is,
+        and p(z) heeds it beside the decoder
     Raises ValueError naming the size that is too small.
     """
 
@@ -26,6 +28,7 @@ class PatchConfig:
     summary_width: int
     summary_layers: int
     labels_in_summaries: bool = False
+    hidden_in_memory: bool = False
 
     def __post_init__(self) -> None:
         for name in ("bands", "value_width", "num_summaries", "summary_width"):
@@ -34,6 +37,16 @@ class PatchConfig:
         for name in ("reach", "summary_layers"):
             if getattr(self, name) < 0:
                 raise ValueError(f"patches.{name} is {getattr(self, name)}, expected 0 or more")
+
+    def num_aside(self, width: int) -> int:
+        """Tokens that hold the hidden layer. Raises ValueError where it fills none evenly."""
+        if not self.hidden_in_memory:
+            return 0
+        if self.summary_width % width:
+            raise ValueError(
+                f"patches.summary_width is {self.summary_width}, no multiple of the width {width}"
+            )
+        return self.summary_width // width
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +88,9 @@ class ModelConfig:
             for num_heads in heads:
                 if num_heads < 1 or self.width % num_heads:
                     raise ValueError(f"{stack}_heads: {num_heads} does not divide {self.width}")
+        is_aside = self.patches is not None and self.patches.num_aside(self.width) > 0
+        if is_aside and not self.redshift_steps:
+            raise ValueError("patches.hidden_in_memory is for redshifts by steps")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout is {self.dropout}, expected 0 <= dropout < 1")
         if self.redshift_steps < 0 or self.redshift_steps == 1:
@@ -131,6 +147,7 @@ PRESETS = {
             summary_width=256,
             summary_layers=3,
             labels_in_summaries=True,
+            hidden_in_memory=True,
         ),
         redshift_steps=512,
     ),
@@ -151,6 +168,7 @@ PRESETS = {
             summary_width=1024,
             summary_layers=3,
             labels_in_summaries=True,
+            hidden_in_memory=True,
         ),
         redshift_steps=800,
     ),

@@ -60,6 +60,26 @@ class RedshiftHead(nn.Module):
         return tempered(logits_BKS, self.temperature_K, self.slope_K).softmax(dim=-1)
 
 
+class Beside(nn.Module):
+    """What the summaries' hidden layer adds to the logits of the steps, whatever is asked.
+
+    A redshift is found by all lines together, which that layer sees; the way through the encoder
+    and the decoder learns it later.
+    """
+
+    def __init__(self, width: int, num_steps: int) -> None:
+        super().__init__()
+        self.steps = nn.Linear(width, len(REDSHIFTS) * num_steps)
+        nn.init.zeros_(self.steps.weight)
+        nn.init.zeros_(self.steps.bias)
+
+    def forward(self, aside_BAD: Tensor) -> Tensor:
+        """Logits, (B, K, S), in float32 as those of the head."""
+        with torch.autocast(aside_BAD.device.type, enabled=False):
+            logits: Tensor = self.steps(aside_BAD.float().flatten(1))
+        return logits.view(len(aside_BAD), len(REDSHIFTS), -1)
+
+
 def tempered(logits_BKS: Tensor, temperature_K: Tensor, slope_K: Tensor) -> Tensor:
     """Logits divided by a temperature that grows or falls with how many steps p(z) lies in.
 

@@ -21,7 +21,7 @@ class TrainConfig:
     preset: layout of the model, "released", "paper", "demo" or "wide"
     num_epochs, steps_per_epoch: an epoch is a number of steps; after each comes a validation
     batch_size, jpas_batch_size: sources of a step over all workers, mocks and J-PAS
-    optimizer: "adamw", or "muon": Muon for hidden matrices, AdamW for all else
+    optimizer: "adamw", or "muon": Muon for matrices, AdamW for all else
     learning_rate: falls to 0 on a cosine after a linear rise over warmup_steps
     weight_decay: of matrices (biases, norms and widths of kernels are not decayed)
     clip: largest norm of the gradient

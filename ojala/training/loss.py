@@ -23,7 +23,7 @@ from ojala.model.answers import Answers
 from ojala.model.context import Context
 from ojala.model.device import autocast
 from ojala.model.likelihood import Stretch, gaussian_nll
-from ojala.model.network import Ojala, pooled
+from ojala.model.network import Ojala
 from ojala.model.redshift import REDSHIFT_IDS, RedshiftHead
 from ojala.model.scaling import Scaling
 from ojala.training.adaptation import AdaptationConfig, Reweighter, adaptation_terms, gathered
@@ -161,7 +161,7 @@ class Objective(nn.Module):
         loss = torch.stack(list(terms.values())).sum()
         loss = loss + (self.regression_weight - 1) * terms["regression"]
         if jpas is not None:
-            embeddings = pooled(memory, self.model.memory_padding(context.padding))
+            embeddings = self.model.pooled(memory, context.padding)
             terms |= self._adaptation_terms(embeddings, batch.photometric, temperature)
             loss = loss + terms["adaptation"]
         return terms | {"loss": loss}

@@ -22,7 +22,7 @@ RMS = 0.2
 
 
 class Muon(Optimizer):
-    """Nesterov momentum, made orthogonal; for matrices alone.
+    """Nesterov momentum, made orthogonal; for matrices, and stacks of them, alone.
 
     precision: of the products that make a step orthogonal; weights and momentum keep theirs
     """
@@ -54,8 +54,8 @@ class Muon(Optimizer):
 
     def _move(self, alike: list[nn.Parameter], group: dict[str, Any]) -> None:
         ahead = torch.stack([self._ahead(matrix, group["momentum"]) for matrix in alike])
-        steps = orthogonal(ahead.to(self.precision)).to(ahead.dtype)
-        rate = group["lr"] * RMS * max(ahead.shape[1:]) ** 0.5
+        steps = orthogonal(ahead.flatten(0, -3).to(self.precision)).to(ahead.dtype).view_as(ahead)
+        rate = group["lr"] * RMS * max(ahead.shape[-2:]) ** 0.5
         for matrix, step in zip(alike, steps, strict=True):
             matrix.mul_(1 - group["lr"] * group["weight_decay"]).add_(step, alpha=-rate)
 

@@ -1,7 +1,9 @@
-"""Who moves the weights: AdamW alone, or Muon for the hidden matrices and AdamW for all else.
+"""Who moves the weights: AdamW alone, or Muon for the matrices and AdamW for all else.
 
 Muon makes each step of a matrix orthogonal (Jordan et al. 2024); its steps are scaled so that they
-have the size of AdamW's (Liu et al. 2025), and its learning rate is a multiple of AdamW's.
+have the size of AdamW's (Liu et al. 2025), and its learning rate is a multiple of AdamW's. Here it
+has the first and the last matrices too: hundreds of features of light that rise and fall together
+lead into the one, and hundreds of steps of redshift lead out of the other.
 """
 
 from __future__ import annotations
@@ -13,13 +15,11 @@ import torch
 from torch import nn
 from torch.optim import AdamW, Optimizer
 
+from ojala.model.patches import PatchEmbedding
 from ojala.training.muon import Muon
 
 if TYPE_CHECKING:
     from ojala.training.config import TrainConfig
-
-HIDDEN = ("model.encoder.", "model.decoder.", "model.heads.hidden.")
-"""Where the matrices stand that lead from one hidden layer to another."""
 
 MUON_RATE = 3.0
 """Learning rate of Muon in that of AdamW: 1 and 8 learn less in the same time."""
@@ -31,16 +31,13 @@ def optimizers(objective: nn.Module, config: TrainConfig) -> list[Optimizer]:
     Matrices decay, biases, norms and widths of kernels do not; the reweighting network learns at
     its own rate.
     """
-    named = list(objective.named_parameters())
-    hidden = {
-        name
-        for name, parameter in named
-        if config.optimizer == "muon" and parameter.ndim == 2 and name.startswith(HIDDEN)
-    }
-    adamw = AdamW(_groups(_left(named, hidden), config), lr=config.learning_rate, fused=True)
-    if not hidden:
+    named = dict(objective.named_parameters())
+    names = _matrices(objective) if config.optimizer == "muon" else set()
+    left = [(name, parameter) for name, parameter in named.items() if name not in names]
+    adamw = AdamW(_groups(left, config), lr=config.learning_rate, fused=True)
+    if not names:
         return [adamw]
-    matrices = [parameter for name, parameter in named if name in hidden]
+    matrices = [parameter for name, parameter in named.items() if name in names]
     muon = Muon(
         [{"params": matrices, "rate_factor": MUON_RATE}],
         lr=config.learning_rate,
@@ -50,10 +47,15 @@ def optimizers(objective: nn.Module, config: TrainConfig) -> list[Optimizer]:
     return [adamw, muon]
 
 
-def _left(
-    named: Iterable[tuple[str, nn.Parameter]], hidden: set[str]
-) -> Iterable[tuple[str, nn.Parameter]]:
-    return ((name, parameter) for name, parameter in named if name not in hidden)
+def _matrices(objective: nn.Module) -> set[str]:
+    """Names of the model's parameters that multiply what comes in; tables of vectors do not."""
+    found = set()
+    for name, module in objective.named_modules():
+        if isinstance(module, nn.Linear) and name.startswith("model."):
+            found.add(f"{name}.weight")
+        if isinstance(module, PatchEmbedding):
+            found.add(f"{name}.weight_GND")
+    return found
 
 
 def _groups(

@@ -6,7 +6,6 @@ import pytest
 import torch
 from toy_model import PATCHED, SIZES, toy_model
 
-from ojala.model.network import pooled
 from ojala.vocabulary.quantities import vocabulary
 
 TWO_BLOCKS = replace(
@@ -66,7 +65,7 @@ def test_padding_is_invisible(model, context):
     padded_answers = model(padded_ids, padded_values, queries, padding)
     assert_same(told(model(ids, values, queries)), told(padded_answers))
     memory, padded = model.encode(ids, values), model.encode(padded_ids, padded_values, padding)
-    assert torch.allclose(pooled(memory), pooled(padded, model.memory_padding(padding)), atol=1e-5)
+    assert torch.allclose(model.pooled(memory), model.pooled(padded, padding), atol=1e-5)
 
 
 def test_an_answer_does_not_depend_on_the_other_queries(model, context):

@@ -54,17 +54,37 @@ def test_every_parameter_is_stepped_once(objective, name):
     assert set(ids) == {id(parameter) for parameter in objective.parameters()}
 
 
-def test_muon_has_the_hidden_matrices_alone(objective):
+def test_muon_has_the_matrices_and_nothing_else(objective):
     adamw, muon = optimizers(objective, replace(CONFIG, optimizer="muon"))
     names = {id(parameter): name for name, parameter in objective.named_parameters()}
-    hidden = {names[id(parameter)] for parameter in stepped([muon])}
-    assert "model.encoder.0.query_key_value.weight" in hidden
-    assert "model.heads.hidden.0.weight" in hidden
-    # What embeds, answers or reweights is no step from one hidden layer to another.
-    for part in ("embedding", "mean", "log_variance", "spectype", "morphtype", "reweighter"):
-        assert not any(part in name for name in hidden)
-    left = [p for p in stepped([adamw]) if names[id(p)].startswith("model.encoder.")]
-    assert left and all(parameter.ndim < 2 for parameter in left)
+    matrices = {names[id(parameter)] for parameter in stepped([muon])}
+    for part in (
+        "embedding.weight_GND",
+        "embedding.summaries.read.weight",
+        "encoder.0.query_key_value.weight",
+        "heads.hidden.0.weight",
+        "heads.mean.weight",
+        "heads.redshift.kinds.1.weight",
+    ):
+        assert f"model.{part}" in matrices
+    # A table of vectors, one for each token, and what reweights are none.
+    for part in ("asked", "position", "features", "extra_key_value", "bias", "reweighter"):
+        assert not any(part in name for name in matrices)
+    left = [names[id(p)] for p in stepped([adamw]) if p.ndim > 1]
+    assert not any(name.startswith(("model.encoder.", "model.heads.")) for name in left)
+
+
+def test_muon_takes_a_stack_of_matrices_as_so_many_matrices():
+    torch.manual_seed(0)
+    start, gradient = torch.randn(3, 20, 12), torch.randn(3, 20, 12)
+    stack = torch.nn.Parameter(start.clone())
+    each = [torch.nn.Parameter(matrix.clone()) for matrix in start]
+    stack.grad = gradient
+    for matrix, of_it in zip(each, gradient, strict=True):
+        matrix.grad = of_it
+    Muon([{"params": [stack]}], lr=0.02).step()
+    Muon([{"params": each}], lr=0.02).step()
+    assert torch.allclose(stack, torch.stack(list(each)), atol=1e-6)
 
 
 def test_muon_turns_a_matrix_whatever_the_size_of_its_gradient(objective):
