@@ -3,6 +3,9 @@
     memory  = encoder(tokens)          tokens of the context see one another
     answers = decoder(queries, memory) each query sees the memory alone
 
+A layout of patches may leave a hidden layer of its summaries aside in the memory: no block sees or
+changes it, and p(z) heeds it beside the decoder.
+
 Architecture and nothing else; Section 3 and Appendix A. Shape letters as in ``attention``.
 """
 

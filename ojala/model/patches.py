@@ -6,8 +6,9 @@
 One token per band is a sequence of single numbers, whose first layer sees no line and no break.
 Here the tokens are patches of narrow bands, blue to red; broad bands and MORPHTYPE; the labels that
 are known; and summaries, which a residual network of all observations writes, and of those labels
-where the sizes say so: mass follows from light and redshift together. What is not in the context
-leaves zeros and says so, so that any subset is a context, and nothing is ever padded.
+where the sizes say so: mass follows from light and redshift together. The last hidden layer of that
+network may lie after them, as it is, for p(z) (``ojala.model.redshift.Beside``). What is not in the
+context leaves zeros and says so, so that any subset is a context, and nothing is ever padded.
 
 Shape letters: B batch, C context tokens, Q queries, I token ids, F features, G patches, D width.
 """
@@ -58,7 +59,10 @@ class PatchEmbedding(nn.Module):
             self.register_buffer(name, tensor, persistent=False)
 
     def forward(self, ids_BC: Tensor, values_BC: Tensor) -> Tensor:
-        """The tokens of a context: patches, labels, summaries, (B, G + 1 + summaries, D)."""
+        """The tokens of a context, (B, G + 1 + summaries, D): patches, labels, summaries.
+
+        After them what lies aside, where the sizes say so.
+        """
         features_BIF = self.features(ids_BC, values_BC)
         seen_BGN = features_BIF.index_select(1, self.members).view(
             len(ids_BC), len(self.position_GD), -1

@@ -88,6 +88,43 @@ def test_a_category_is_not_a_number():
     assert not torch.allclose(two - one, one - zero, atol=1e-3)
 
 
+def test_what_lies_aside_moves_redshifts_and_nothing_else():
+    model = toy_model(PATCHED).eval()
+    ids, values = context(["MAG_i", "J0400"], [0.5, 0.2])
+    asked = torch.tensor([[vocabulary().index(token) + 1 for token in ("Z_GAL", "LOGM")]])
+    memory = model.encode(ids, values)
+    torch.nn.init.normal_(model.beside.steps.weight)
+    before = model.answer(memory, asked)
+    moved = memory.clone()
+    moved[:, -model.num_aside :] += 1.0
+    after = model.answer(moved, asked)
+    assert not torch.allclose(before.redshift, after.redshift)
+    assert torch.equal(before.mean, after.mean)
+    assert torch.equal(before.spectype, after.spectype)
+    assert torch.equal(model.pooled(memory), model.pooled(moved))
+
+
+def test_what_lies_aside_is_the_hidden_layer_that_the_summaries_are_written_from():
+    model = toy_model(PATCHED).eval()
+    summaries = model.embedding.summaries
+    hidden = []
+    summaries.write.register_forward_pre_hook(lambda _, given: hidden.append(given[0]))
+    memory = model.encode(*context(["MAG_i", "J0400"], [0.5, 0.2]))
+    assert torch.equal(memory[:, -model.num_aside :].flatten(1), hidden[0])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"redshift_steps": 0}, "hidden_in_memory is for redshifts by steps"),
+        ({"width": 64, "encoder_heads": (4,)}, "summary_width is 32, no multiple of the width 64"),
+    ],
+)
+def test_a_hidden_layer_that_cannot_lie_aside_is_an_error(change, message):
+    with pytest.raises(ValueError, match=message):
+        replace(PATCHED, **change)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
