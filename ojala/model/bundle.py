@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from safetensors.torch import load_file, save_file
 
 from ojala.model.network import Ojala
 from ojala.model.presets import ModelConfig
+from ojala.model.redshift import LATER
 from ojala.model.scaling import Scaling
 from ojala.tables.writing import written_whole
 from ojala.vocabulary import directory as survey
@@ -106,12 +107,17 @@ def _load_model(directory: Path) -> Ojala:
         model = Ojala(ModelConfig.read(sizes))
     except (TypeError, ValueError) as error:
         raise ValueError(f"{directory / CONFIG}: not the sizes of a model ({error})") from None
-    model.load_state_dict(read_tensors(directory / WEIGHTS, model.state_dict()))
+    fresh = model.state_dict()
+    model.load_state_dict(fresh | read_tensors(directory / WEIGHTS, fresh, later=LATER))
     return model.eval()
 
 
-def read_tensors(path: Path, expected: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def read_tensors(
+    path: Path, expected: Mapping[str, torch.Tensor], later: Collection[str] = ()
+) -> dict[str, torch.Tensor]:
     """Tensors of a file, which must have the names and shapes of ``expected`` and be finite.
+
+    later: last parts of the names that an older file may lack
 
     Raises ValueError with one sentence for an unreadable file and the first tensor that is wrong.
 
@@ -121,7 +127,8 @@ def read_tensors(path: Path, expected: Mapping[str, torch.Tensor]) -> dict[str, 
         tensors: dict[str, torch.Tensor] = load_file(path)
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{path}: not readable tensors ({error})") from None
-    _check_tensors(path, tensors, expected)
+    required = {n: t for n, t in expected.items() if n in tensors or n.split(".")[-1] not in later}
+    _check_tensors(path, tensors, required)
     return tensors
 
 

@@ -21,14 +21,19 @@ LOWEST = -0.01
 HIGHEST = (3.0, 6.0)
 """Redshifts that the steps begin and end with; the faintest galaxies and quasars of DESI."""
 
+LATER = ("tail_share_K", "tail_temperature_K")
+"""Tensors that bundles lack whose p(z) has no tail."""
+
 
 class RedshiftHead(nn.Module):
     """Logits of the steps for each kind of redshift that is asked for.
 
     edges_KS: of the steps in ln(1 + z), (kinds, steps + 1)
     temperature_K, slope_K: the logits of a source are divided by temperature N^slope, where N is
-        the number of steps that its p(z) lies in, exp(entropy). 1 and 0 until held-out sources
-        have shown how sure to be
+        the number of steps that its p(z) lies in, exp(entropy)
+    tail_share_K, tail_temperature_K: that share of p(z) is the one of logits divided by the tail's
+        temperature: of some sources in a hundred the peak is wrong
+    1, 0, 0 and 1 until held-out sources have shown how sure to be.
     """
 
     def __init__(self, width: int, num_steps: int) -> None:
@@ -44,6 +49,10 @@ class RedshiftHead(nn.Module):
         self.register_buffer("edges_KS", torch.stack(edges))
         self.register_buffer("temperature_K", torch.ones(len(REDSHIFTS)))
         self.register_buffer("slope_K", torch.zeros(len(REDSHIFTS)))
+        self.tail_share_K: Tensor
+        self.tail_temperature_K: Tensor
+        self.register_buffer("tail_share_K", torch.zeros(len(REDSHIFTS)))
+        self.register_buffer("tail_temperature_K", torch.ones(len(REDSHIFTS)))
 
     def forward(self, hidden_BQD: Tensor, query_ids_BQ: Tensor) -> Tensor:
         """Logits, (B, K, S), of the first query for each kind; without one they say nothing."""
@@ -57,7 +66,8 @@ class RedshiftHead(nn.Module):
 
     def probability(self, logits_BKS: Tensor) -> Tensor:
         """Of each step, (B, K, S)."""
-        return tempered(logits_BKS, self.temperature_K, self.slope_K).softmax(dim=-1)
+        core_BKS = tempered(logits_BKS, self.temperature_K, self.slope_K).softmax(dim=-1)
+        return with_tail(core_BKS, logits_BKS, self.tail_share_K, self.tail_temperature_K)
 
 
 class Beside(nn.Module):
@@ -90,6 +100,19 @@ def tempered(logits_BKS: Tensor, temperature_K: Tensor, slope_K: Tensor) -> Tens
     log_BKS = logits_BKS.log_softmax(dim=-1)
     entropy_BK = -(log_BKS.exp() * log_BKS).sum(dim=-1)
     return logits_BKS / (temperature_K * (slope_K * entropy_BK).exp()).unsqueeze(-1)
+
+
+def with_tail(
+    core_BKS: Tensor, logits_BKS: Tensor, share_K: Tensor, temperature_K: Tensor
+) -> Tensor:
+    """Probabilities of which a share is that of the logits at another, higher temperature.
+
+    One temperature for the peak and for what lies far from it makes the peak too wide.
+
+    core_BKS, logits_BKS: (B, K, S), as what it returns; share_K, temperature_K: of each kind, (K,)
+    """
+    tail_BKS = (logits_BKS / temperature_K.unsqueeze(-1)).softmax(dim=-1)
+    return torch.lerp(core_BKS, tail_BKS, share_K.unsqueeze(-1).expand_as(core_BKS))
 
 
 def asked(query_ids_BQ: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""How sure to be of redshifts: a temperature of each kind, from sources that were held out.
+"""How sure to be of redshifts: temperatures of each kind, from sources that were held out.
 
 A network that has seen its sources many times is too sure of those it has not, and one that learnt
 from smoothed labels is not sure enough, above all of the sharpest. Dividing the logits leaves the
@@ -14,20 +14,32 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from scipy.special import expit
 from torch import Tensor
 
-from ojala.model.redshift import RedshiftHead, tempered
+from ojala.model.redshift import RedshiftHead, tempered, with_tail
 from ojala.training.redshift_loss import AskedRedshifts, cross_entropy
 
 SHARP = 1e-3
 """Steps that a label is spread by: its own step alone. As in training, p(z) would be too wide."""
 
-ENOUGH = 50
-"""Sources that a temperature is taken from, at least; with fewer it stays 1."""
+ENOUGH, MOST = 50, 2_000
+"""Sources that temperatures are taken from: with fewer they stay 1, of more some are taken."""
+
+MOST_TAIL, MOST_TEMPERATURE = 0.1, 20.0
+"""Largest share of the tail, more would be the peak itself, and its largest temperature."""
+
+NO_TAIL, SMALL_TAIL = (-np.inf, -np.inf), (-1.5, 0.0)
+"""Free numbers of a tail that is none, and of 2 % at a temperature of 4.5."""
+
+METHOD = "Nelder-Mead"
+
+SETTINGS = ("temperature_K", "slope_K", "tail_share_K", "tail_temperature_K")
+"""Of a RedshiftHead, one of each kind."""
 
 
 def fit_temperatures(head: RedshiftHead, logits: Tensor, label: AskedRedshifts) -> None:
-    """Set temperatures and slopes to those that make the labels' own steps most likely.
+    """Set SETTINGS to those that make the labels' own steps most likely.
 
     logits: (num_sources, kinds, steps), before any temperature
     """
@@ -41,16 +53,33 @@ def fit_temperatures(head: RedshiftHead, logits: Tensor, label: AskedRedshifts) 
             **{name: getattr(sharp, name)[rows, one] for name in AskedRedshifts.__annotations__}
         )
         found = _most_likely(logits[rows, one], head.edges_KS[one], asked)
-        head.temperature_K[kind], head.slope_K[kind] = float(np.exp(found[0])), float(found[1])
+        for name, value in zip(SETTINGS, found, strict=True):
+            getattr(head, name)[kind] = value
 
 
-def _most_likely(logits: Tensor, edges: Tensor, label: AskedRedshifts) -> NDArray[np.float64]:
-    """Logarithm of the temperature and slope of one kind, (2,)."""
+def _most_likely(logits: Tensor, edges: Tensor, label: AskedRedshifts) -> Tensor:
+    """The settings of one kind, (4,)."""
+    num = len(logits)
+    taken = torch.arange(0, num, -(-num // MOST))
+    logits, kept = logits[taken], {name: value[taken] for name, value in vars(label).items()}
+    label = AskedRedshifts(**kept)
 
-    def cost(settings: NDArray[np.float64]) -> float:
-        temperature, slope = torch.from_numpy(settings).to(logits)
-        divided = tempered(logits, temperature.exp(), slope)
-        return float(cross_entropy(divided, edges, label, SHARP).mean())
+    def cost(free: NDArray[np.float64]) -> float:
+        temperature, slope, share, tail = _settings(free).to(logits).unsqueeze(-1)
+        core = tempered(logits, temperature, slope).softmax(dim=-1)
+        whole = with_tail(core, logits, share, tail)
+        return float(cross_entropy(whole.clamp(min=1e-30).log(), edges, label, SHARP).mean())
 
-    found: NDArray[np.float64] = minimize(cost, np.zeros(2), method="Nelder-Mead").x
-    return found
+    plain = minimize(lambda free: cost(np.append(free, NO_TAIL)), np.zeros(2), method=METHOD)
+    tailed = minimize(cost, np.append(plain.x, SMALL_TAIL), method=METHOD, options={"maxiter": 400})
+    # Akaike: two more numbers, and worth more than they fit of the noise.
+    if len(logits) * (plain.fun - tailed.fun) > 2:
+        return _settings(tailed.x)
+    return _settings(np.append(plain.x, NO_TAIL))
+
+
+def _settings(free: NDArray[np.float64]) -> Tensor:
+    """Settings, in the order of SETTINGS, of numbers that may be any."""
+    temperature, slope, share, tail = free
+    of_tail = MOST_TAIL * expit(share), MOST_TEMPERATURE ** expit(tail)
+    return torch.tensor([np.exp(temperature), slope, *of_tail])

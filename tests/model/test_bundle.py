@@ -2,16 +2,18 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from toy_model import toy_model
+from toy_model import PATCHED, toy_model
 from toy_sky import toy_table
 
 from ojala.model import bundle
 from ojala.model.predictor import Predictor
+from ojala.model.redshift import LATER
 from ojala.training.resident import measured_scaling
 
 
@@ -100,6 +102,22 @@ def test_a_missing_tensor_is_named(directory):
     changed(directory, lambda tensors: tensors.pop("heads.mean.weight"))
     with pytest.raises(ValueError, match=r"tensor heads\.mean\.weight is missing"):
         bundle.load(directory)
+
+
+def test_a_bundle_from_before_pz_had_a_tail_answers_as_it_did(tmp_path, table):
+    """And from before a hidden layer lay in the memory: its sizes say nothing of one."""
+    patches = replace(PATCHED.patches, hidden_in_memory=False)
+    model, scaling = toy_model(replace(PATCHED, patches=patches)).eval(), measured_scaling(table)
+    directory = tmp_path / "bundle"
+    bundle.save(directory, model, scaling, {"run": "abc"})
+    changed(directory, lambda tensors: [tensors.pop(f"heads.redshift.{name}") for name in LATER])
+    sizes = json.loads((directory / "config.json").read_text())
+    del sizes["patches"]["hidden_in_memory"]
+    (directory / "config.json").write_text(json.dumps(sizes))
+    original = bundle.Bundle(model=model, scaling=scaling)
+    one, other = (Predictor(each).predict(table) for each in (original, bundle.load(directory)))
+    for name in one:
+        np.testing.assert_array_equal(one[name], other[name])
 
 
 def test_a_superfluous_tensor_is_named(directory):

@@ -115,3 +115,32 @@ def test_a_few_sources_give_no_temperature():
     fit_temperatures(head, torch.randn(ENOUGH - 1, 2, 40), label(torch.full((ENOUGH - 1,), 0.3)))
     assert head.temperature_K.tolist() == [1.0, 1.0]
     assert head.slope_K.tolist() == [0.0, 0.0]
+
+
+def test_a_few_wrong_peaks_do_not_widen_the_others():
+    """3 % of the labels are anywhere; the rest are drawn from what the network says."""
+    torch.manual_seed(0)
+    head = RedshiftHead(4, 40)
+    edges = head.edges_KS[0]
+    head.edges_KS[1] = edges
+    peak = torch.randint(0, 40, (4000, 2, 1))
+    honest = -0.5 * ((torch.arange(40) - peak) / 2.0).square()
+    step = torch.distributions.Categorical(logits=honest[:, 0]).sample()
+    lost = torch.rand(4000) < 0.03
+    step = torch.where(lost, torch.randint(0, 40, (4000,)), step)
+    fit_temperatures(head, honest, label(0.5 * (edges[step] + edges[step + 1])))
+    assert float(head.temperature_K[0]) == pytest.approx(1.0, abs=0.2)
+    assert 0.01 < float(head.tail_share_K[0]) < 0.06
+    said, right = head.probability(honest)[:, 0], honest[:, 0].softmax(dim=-1)
+    assert 0.5 * (said - right).abs().sum(dim=1).mean() < 0.05
+
+
+def test_an_honest_network_gets_no_tail():
+    torch.manual_seed(1)
+    head = RedshiftHead(4, 40)
+    edges = head.edges_KS[0]
+    head.edges_KS[1] = edges
+    honest = 1.5 * torch.randn(1000, 2, 40)
+    step = torch.distributions.Categorical(logits=honest[:, 0]).sample()
+    fit_temperatures(head, honest, label(0.5 * (edges[step] + edges[step + 1])))
+    assert head.tail_share_K[0] < 0.02
