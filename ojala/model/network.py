@@ -115,7 +115,10 @@ class Ojala(nn.Module):
         return read_BQD
 
     def with_beside(self, answers: Answers, memory_BCD: Tensor) -> Answers:
-        """Answers whose redshifts heed what lies aside in the memory, beside the decoder."""
+        """Answers whose redshifts heed what lies aside in the memory, beside the decoder.
+
+        memory_BCD: (num_sources, num_tokens, width), of ``encode``
+        """
         if self.beside is None:
             return answers
         assert answers.redshift is not None
