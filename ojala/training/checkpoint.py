@@ -54,6 +54,22 @@ class TrainState:
         except Exception as error:
             raise UnreadableError(f"{path}: not a readable checkpoint ({error})") from None
 
+    def restore(self, objective: nn.Module, optimizers: Iterable[Optimizer]) -> None:
+        """Give it back to what it was captured of.
+
+        Raises UnreadableError for another network, and optimisers of other parameters.
+        """
+        try:
+            objective.load_state_dict(self.objective)
+            for optimizer, saved in zip(optimizers, self.optimizers, strict=True):
+                optimizer.load_state_dict(saved)
+        except (RuntimeError, ValueError) as error:
+            why = str(error).strip().splitlines()[0].rstrip(":")
+            raise UnreadableError(
+                "the checkpoint is of another network or other optimisers, of an earlier version "
+                f"perhaps ({why}): remove this training from the storage to begin it anew"
+            ) from None
+
 
 def captured(epoch: int, objective: nn.Module, optimizers: Iterable[Optimizer]) -> TrainState:
     """The state after ``epoch`` epochs, copied: the training may go on."""

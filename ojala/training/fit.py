@@ -99,9 +99,7 @@ def fit(
     steppers = optimizers(objective, config)
     first_epoch = 0
     if state is not None:
-        objective.load_state_dict(state.objective)
-        for stepper, saved in zip(steppers, state.optimizers, strict=True):
-            stepper.load_state_dict(saved)
+        state.restore(objective, steppers)
         first_epoch = state.epoch
     trained = wrap(objective)
     if config.compile:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from ojala.training.checkpoint import TrainState, captured
+from ojala.training.checkpoint import TrainState, UnreadableError, captured
 
 
 @pytest.fixture
@@ -53,3 +53,27 @@ def test_an_unreadable_checkpoint_is_named(tmp_path, content):
 def test_a_missing_checkpoint_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"state\.pt: not a readable checkpoint"):
         TrainState.read(tmp_path / "state.pt")
+
+
+def test_a_restored_training_steps_as_the_one_that_it_was_captured_of(trained):
+    state = captured(1, *trained)
+    again = nn.Linear(3, 2)
+    optimizer = torch.optim.AdamW(again.parameters(), lr=0.1)
+    state.restore(again, [optimizer])
+    trained[0].zero_grad()
+    step(*trained)
+    step(again, [optimizer])
+    assert torch.equal(again.weight, trained[0].weight)
+
+
+def test_a_checkpoint_of_another_network_or_other_optimisers_is_said_to_be_one(trained):
+    state = captured(1, *trained)
+    wider, same = nn.Linear(4, 2), nn.Linear(3, 2)
+    groups = [{"params": [same.weight]}, {"params": [same.bias]}]
+    for module, optimizers in (
+        (wider, [torch.optim.AdamW(wider.parameters())]),
+        (same, [torch.optim.AdamW(groups)]),
+        (same, []),
+    ):
+        with pytest.raises(UnreadableError, match="another network or other optimisers"):
+            state.restore(module, optimizers)
