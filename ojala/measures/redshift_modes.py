@@ -56,19 +56,9 @@ def modes(pdf: RedshiftPdf) -> Modes:
 
 def window_probability(pdf: RedshiftPdf) -> Floats:
     """Probability of each step and those within WINDOW of it, (N, K)."""
-    num, reach = len(pdf.widths), _num_steps(pdf, WINDOW)
-    below = pdf.cumulative
-    # Slices of the cumulative distribution, its ends repeated where a window hangs over.
-    inner = max(num - 2 * reach, 0)
-    if not inner:
-        number = np.arange(num)
-        low, high = np.maximum(number - reach, 0), np.minimum(number + reach + 1, num)
-        return np.asarray(below[:, high] - below[:, low])
-    held = np.empty((len(pdf), num))
-    held[:, :reach] = below[:, reach + 1 : 2 * reach + 1] - below[:, :1]
-    np.subtract(below[:, 2 * reach + 1 :], below[:, :inner], out=held[:, reach:-reach])
-    held[:, -reach:] = below[:, -1:] - below[:, inner : inner + reach]
-    return held
+    reach = _num_steps(pdf, WINDOW)
+    below = np.pad(pdf.cumulative, ((0, 0), (reach, reach)), mode="edge")
+    return np.asarray(below[:, 2 * reach + 1 :] - below[:, : -2 * reach - 1])
 
 
 def _is_summit(held: Floats, pdf: RedshiftPdf) -> NDArray[np.bool_]:

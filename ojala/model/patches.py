@@ -140,7 +140,7 @@ class Summaries(nn.Module):
         )
         self.norm = nn.LayerNorm(config.summary_width)
         self.write = nn.Linear(config.summary_width, config.num_summaries * width)
-        self.keeps_hidden = config.num_aside(width) > 0
+        self.keeps_hidden = config.hidden_in_memory
 
     def forward(self, seen_BN: Tensor) -> Tensor:
         """Tokens, (B, num_summaries, D), from features of what is seen, (B, N).

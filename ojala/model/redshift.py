@@ -21,7 +21,10 @@ LOWEST = -0.01
 HIGHEST = (3.0, 6.0)
 """Redshifts that the steps begin and end with; the faintest galaxies and quasars of DESI."""
 
-LATER = ("tail_share_K", "tail_temperature_K")
+SETTINGS = ("temperature_K", "slope_K", "tail_share_K", "tail_temperature_K")
+"""Of a RedshiftHead, one of each kind of redshift: how sure its answers are."""
+
+LATER = SETTINGS[2:]
 """Tensors that bundles lack whose p(z) has no tail."""
 
 
@@ -66,8 +69,7 @@ class RedshiftHead(nn.Module):
 
     def probability(self, logits_BKS: Tensor) -> Tensor:
         """Of each step, (B, K, S)."""
-        core_BKS = tempered(logits_BKS, self.temperature_K, self.slope_K).softmax(dim=-1)
-        return with_tail(core_BKS, logits_BKS, self.tail_share_K, self.tail_temperature_K)
+        return probability(logits_BKS, *(getattr(self, name) for name in SETTINGS))
 
 
 class Beside(nn.Module):
@@ -102,17 +104,22 @@ def tempered(logits_BKS: Tensor, temperature_K: Tensor, slope_K: Tensor) -> Tens
     return logits_BKS / (temperature_K * (slope_K * entropy_BK).exp()).unsqueeze(-1)
 
 
-def with_tail(
-    core_BKS: Tensor, logits_BKS: Tensor, share_K: Tensor, temperature_K: Tensor
+def probability(
+    logits_BKS: Tensor,
+    temperature_K: Tensor,
+    slope_K: Tensor,
+    tail_share_K: Tensor,
+    tail_temperature_K: Tensor,
 ) -> Tensor:
-    """Probabilities of which a share is that of the logits at another, higher temperature.
+    """Of each step: the tempered logits', of which a share is theirs at another temperature.
 
     One temperature for the peak and for what lies far from it makes the peak too wide.
 
-    core_BKS, logits_BKS: (B, K, S), as what it returns; share_K, temperature_K: of each kind, (K,)
+    logits_BKS: (B, K, S), as what it returns; the others: SETTINGS of each kind, (K,)
     """
-    tail_BKS = (logits_BKS / temperature_K.unsqueeze(-1)).softmax(dim=-1)
-    return torch.lerp(core_BKS, tail_BKS, share_K.unsqueeze(-1).expand_as(core_BKS))
+    core_BKS = tempered(logits_BKS, temperature_K, slope_K).softmax(dim=-1)
+    tail_BKS = (logits_BKS / tail_temperature_K.unsqueeze(-1)).softmax(dim=-1)
+    return torch.lerp(core_BKS, tail_BKS, tail_share_K.unsqueeze(-1).expand_as(core_BKS))
 
 
 def asked(query_ids_BQ: Tensor) -> tuple[Tensor, Tensor]:

@@ -17,7 +17,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from torch import Tensor
 
-from ojala.model.redshift import RedshiftHead, tempered, with_tail
+from ojala.model.redshift import SETTINGS, RedshiftHead, probability
 from ojala.training.redshift_loss import AskedRedshifts, cross_entropy
 
 SHARP = 1e-3
@@ -34,9 +34,6 @@ NO_TAIL, SMALL_TAIL = (-np.inf, -np.inf), (-1.5, 0.0)
 
 METHOD = "Nelder-Mead"
 
-SETTINGS = ("temperature_K", "slope_K", "tail_share_K", "tail_temperature_K")
-"""Of a RedshiftHead, one of each kind."""
-
 
 def fit_temperatures(head: RedshiftHead, logits: Tensor, label: AskedRedshifts) -> None:
     """Set SETTINGS to those that make the labels' own steps most likely.
@@ -45,9 +42,10 @@ def fit_temperatures(head: RedshiftHead, logits: Tensor, label: AskedRedshifts) 
     """
     sharp = replace(label, sigma=torch.zeros_like(label.sigma))
     for kind in range(logits.shape[1]):
-        rows = label.is_asked[:, kind]
-        if int(rows.sum()) < ENOUGH:
+        rows = label.is_asked[:, kind].nonzero().squeeze(1)
+        if len(rows) < ENOUGH:
             continue
+        rows = rows[:: -(-len(rows) // MOST)]
         one = slice(kind, kind + 1)
         asked = AskedRedshifts(
             **{name: getattr(sharp, name)[rows, one] for name in AskedRedshifts.__annotations__}
@@ -59,16 +57,10 @@ def fit_temperatures(head: RedshiftHead, logits: Tensor, label: AskedRedshifts) 
 
 def _most_likely(logits: Tensor, edges: Tensor, label: AskedRedshifts) -> Tensor:
     """The settings of one kind, (4,)."""
-    num = len(logits)
-    taken = torch.arange(0, num, -(-num // MOST))
-    logits, kept = logits[taken], {name: value[taken] for name, value in vars(label).items()}
-    label = AskedRedshifts(**kept)
 
     def cost(free: NDArray[np.float64]) -> float:
-        temperature, slope, share, tail = _settings(free).to(logits).unsqueeze(-1)
-        core = tempered(logits, temperature, slope).softmax(dim=-1)
-        whole = with_tail(core, logits, share, tail)
-        return float(cross_entropy(whole.clamp(min=1e-30).log(), edges, label, SHARP).mean())
+        steps = probability(logits, *_settings(free).to(logits).unsqueeze(-1))
+        return float(cross_entropy(steps.clamp(min=1e-30).log(), edges, label, SHARP).mean())
 
     plain = minimize(lambda free: cost(np.append(free, NO_TAIL)), np.zeros(2), method=METHOD)
     tailed = minimize(cost, np.append(plain.x, SMALL_TAIL), method=METHOD, options={"maxiter": 400})

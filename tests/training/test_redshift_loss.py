@@ -69,16 +69,21 @@ def test_the_label_is_that_of_the_query_for_each_kind():
     assert found.sigma[0].tolist() == pytest.approx([0.2, 0.1])
 
 
+def one_grid():
+    """A head whose quasars have the steps of its galaxies, and the edges of these."""
+    head = RedshiftHead(4, 40)
+    head.edges_KS[1] = head.edges_KS[0]
+    return head, head.edges_KS[0]
+
+
 @pytest.mark.parametrize("too_sure", [0.7, 1.0, 2.0, 4.0])
 def test_the_temperature_undoes_a_network_that_is_too_sure(too_sure):
     """Labels are drawn from a softmax; the network says its logits times a number."""
     torch.manual_seed(0)
-    head = RedshiftHead(4, 40)
+    head, edges = one_grid()
     honest = 1.5 * torch.randn(4000, 2, 40)
     step = torch.distributions.Categorical(logits=honest[:, 0]).sample()
-    edges = head.edges_KS[0]
     drawn = label(0.5 * (edges[step] + edges[step + 1]))
-    head.edges_KS[1] = edges
     fit_temperatures(head, too_sure * honest, drawn)
     assert torch.allclose(
         head.probability(too_sure * honest)[:, 0], honest[:, 0].softmax(dim=-1), atol=0.05
@@ -88,13 +93,11 @@ def test_the_temperature_undoes_a_network_that_is_too_sure(too_sure):
 def test_the_temperature_tells_the_sharp_from_the_blunt():
     """Of an honest network one half is sharp, and says so too faintly; the other is blunt."""
     torch.manual_seed(0)
-    head = RedshiftHead(4, 40)
+    head, edges = one_grid()
     honest = (
         torch.randn(6000, 2, 40) * torch.where(torch.arange(6000) % 2 == 0, 6.0, 1.0)[:, None, None]
     )
     step = torch.distributions.Categorical(logits=honest[:, 0]).sample()
-    edges = head.edges_KS[0]
-    head.edges_KS[1] = edges
     said = honest.clone()
     said[::2] *= 0.5
     fit_temperatures(head, said, label(0.5 * (edges[step] + edges[step + 1])))
@@ -120,9 +123,7 @@ def test_a_few_sources_give_no_temperature():
 def test_a_few_wrong_peaks_do_not_widen_the_others():
     """3 % of the labels are anywhere; the rest are drawn from what the network says."""
     torch.manual_seed(0)
-    head = RedshiftHead(4, 40)
-    edges = head.edges_KS[0]
-    head.edges_KS[1] = edges
+    head, edges = one_grid()
     peak = torch.randint(0, 40, (4000, 2, 1))
     honest = -0.5 * ((torch.arange(40) - peak) / 2.0).square()
     step = torch.distributions.Categorical(logits=honest[:, 0]).sample()
@@ -137,9 +138,7 @@ def test_a_few_wrong_peaks_do_not_widen_the_others():
 
 def test_an_honest_network_gets_no_tail():
     torch.manual_seed(1)
-    head = RedshiftHead(4, 40)
-    edges = head.edges_KS[0]
-    head.edges_KS[1] = edges
+    head, edges = one_grid()
     honest = 1.5 * torch.randn(1000, 2, 40)
     step = torch.distributions.Categorical(logits=honest[:, 0]).sample()
     fit_temperatures(head, honest, label(0.5 * (edges[step] + edges[step + 1])))
