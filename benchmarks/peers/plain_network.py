@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from benchmarks.peers import answers
 from ojala.measures.redshift_pdf import RedshiftPdf
-from ojala.model.likelihood import gaussian_nll
+from ojala.model.likelihood import one_sigma, student_nll
 from ojala.model.redshift import HIGHEST, LOWEST
 from ojala.model.redshift_columns import named, summary
 from ojala.model.scaling import Scaling
@@ -48,7 +48,9 @@ CALIBRATION_ERR = 0.04
 """Views, share of the tokens of a part, and zero points in mag: the demo's (params.yaml)."""
 
 NUMBERS = tuple(token for token in answers.CONTINUOUS if token not in answers.REDSHIFTS)
-"""Quantities that are answered by a Gaussian."""
+"""Quantities that are answered by a Student-t, as OJALA's are."""
+
+DEGREES_OF_FREEDOM = 3
 
 OBSERVED = torch.from_numpy(np.flatnonzero(~IS_LABEL))
 NUMBER_INDEX = [vocabulary().index(token) for token in NUMBERS]
@@ -156,7 +158,7 @@ class PlainNetwork:
         for place, token in enumerate(NUMBERS):
             numbers = mean[:, place].double(), (0.5 * log_var[:, place]).double().exp()
             value, sigma = self.scaling.unscale(token, *(number.numpy() for number in numbers))
-            columns |= {token: value, f"{token}_ERR": sigma}
+            columns |= {token: value, f"{token}_ERR": one_sigma(DEGREES_OF_FREEDOM) * sigma}
         return columns
 
 
@@ -217,7 +219,8 @@ def _loss(
     labels = table.values[rows][:, NUMBER_INDEX]
     known = torch.isfinite(labels)
     errors = table.errors[rows][:, NUMBER_INDEX]
-    numbers = gaussian_nll(torch.where(known, labels - mean, 0.0), errors, log_var)
+    residual = torch.where(known, labels - mean, 0.0)
+    numbers = student_nll(residual, errors, log_var, DEGREES_OF_FREEDOM)
     costs: Any = F.cross_entropy(classes, spectype, ignore_index=NO_CODE, reduction="none")
     costs = costs - (redshift * steps.log_softmax(dim=-1)).sum(dim=(1, 2))
     return (costs + torch.where(known, numbers, 0.0).sum(dim=1)).mean()

@@ -19,8 +19,10 @@ HEAD = """# The value-added catalogue
 `data/vac/ojala_vac.parquet` and `data/vac/ojala_vac.fits` hold the same table: one row per source
 of the J-PAS input table, those set aside included: `REJECTED` says why, and of them only keys and
 position are given. Names are the released catalogue's. Every prediction `X` has its 1 sigma error
-`X_ERR`. A quantity is answered for every source: read `CLASS` first, and of the stellar parameters
-only those of stars, say.
+`X_ERR`, half of the interval that holds 68 %. Of the demo, whose quantities are answered by a
+Student-t of 3 degrees of freedom, twice that holds 90 % and not a Gaussian's 95 %. A quantity is
+answered for every source: read `CLASS` first, and of the stellar parameters only those of stars,
+say.
 
 A redshift is answered by a distribution p(z). `Z_GAL` and `Z_QSO` are its mode: the centroid of the
 highest peak, in the window of +-0.05 in ln(1+z) that holds most probability; `Z_GAL_ERR` is the

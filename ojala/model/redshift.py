@@ -12,6 +12,7 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ojala.vocabulary.quantities import REDSHIFTS, vocabulary
 
@@ -21,22 +22,32 @@ LOWEST = -0.01
 HIGHEST = (3.0, 6.0)
 """Redshifts that the steps begin and end with; the faintest galaxies and quasars of DESI."""
 
-SETTINGS = ("temperature_K", "slope_K", "tail_share_K", "tail_temperature_K")
-"""Of a RedshiftHead, one of each kind of redshift: how sure its answers are."""
+AS_THEY_ARE = {
+    "temperature_K": 1.0,
+    "slope_K": 0.0,
+    "sharpness_K": 1.0,
+    "sharpness_slope_K": 0.0,
+    "tail_share_K": 0.0,
+    "tail_temperature_K": 1.0,
+}
+"""Settings of a RedshiftHead, one of each kind of redshift, that leave p(z) that of the logits."""
+
+SETTINGS = tuple(AS_THEY_ARE)
+"""How sure answers are: arguments of ``probability``, in that order."""
 
 LATER = SETTINGS[2:]
-"""Tensors that bundles lack whose p(z) has no tail."""
+"""Tensors that bundles lack from before p(z) had them."""
+
+SMALLEST = 1e-7
+"""Of a cumulative probability, and of its distance from 1: what float32 tells apart."""
 
 
 class RedshiftHead(nn.Module):
     """Logits of the steps for each kind of redshift that is asked for.
 
     edges_KS: of the steps in ln(1 + z), (kinds, steps + 1)
-    temperature_K, slope_K: the logits of a source are divided by temperature N^slope, where N is
-        the number of steps that its p(z) lies in, exp(entropy)
-    tail_share_K, tail_temperature_K: that share of p(z) is the one of logits divided by the tail's
-        temperature: of some sources in a hundred the peak is wrong
-    1, 0, 0 and 1 until held-out sources have shown how sure to be.
+    SETTINGS: of each kind, what ``probability`` says of them; as they are until held-out sources
+        have shown how sure to be
     """
 
     def __init__(self, width: int, num_steps: int) -> None:
@@ -47,15 +58,9 @@ class RedshiftHead(nn.Module):
             for highest in HIGHEST
         ]
         self.edges_KS: Tensor
-        self.temperature_K: Tensor
-        self.slope_K: Tensor
         self.register_buffer("edges_KS", torch.stack(edges))
-        self.register_buffer("temperature_K", torch.ones(len(REDSHIFTS)))
-        self.register_buffer("slope_K", torch.zeros(len(REDSHIFTS)))
-        self.tail_share_K: Tensor
-        self.tail_temperature_K: Tensor
-        self.register_buffer("tail_share_K", torch.zeros(len(REDSHIFTS)))
-        self.register_buffer("tail_temperature_K", torch.ones(len(REDSHIFTS)))
+        for name, value in AS_THEY_ARE.items():
+            self.register_buffer(name, torch.full((len(REDSHIFTS),), value))
 
     def forward(self, hidden_BQD: Tensor, query_ids_BQ: Tensor) -> Tensor:
         """Logits, (B, K, S), of the first query for each kind; without one they say nothing."""
@@ -92,34 +97,56 @@ class Beside(nn.Module):
         return logits.view(len(aside_BAD), len(REDSHIFTS), -1)
 
 
-def tempered(logits_BKS: Tensor, temperature_K: Tensor, slope_K: Tensor) -> Tensor:
-    """Logits divided by a temperature that grows or falls with how many steps p(z) lies in.
-
-    One temperature for all leaves sharp answers too wide where blunt ones are right.
-
-    logits_BKS: (B, K, S), as what it returns; temperature_K, slope_K: of each kind, (K,)
-    """
-    log_BKS = logits_BKS.log_softmax(dim=-1)
-    entropy_BK = -(log_BKS.exp() * log_BKS).sum(dim=-1)
-    return logits_BKS / (temperature_K * (slope_K * entropy_BK).exp()).unsqueeze(-1)
-
-
 def probability(
     logits_BKS: Tensor,
     temperature_K: Tensor,
     slope_K: Tensor,
+    sharpness_K: Tensor,
+    sharpness_slope_K: Tensor,
     tail_share_K: Tensor,
     tail_temperature_K: Tensor,
 ) -> Tensor:
-    """Of each step: the tempered logits', of which a share is theirs at another temperature.
+    """Of each step: the peak's, and a share that is the tail's.
 
-    One temperature for the peak and for what lies far from it makes the peak too wide.
+    One temperature for the peak and for what lies far from it makes the peak too wide: of some
+    sources in a hundred it is wrong.
 
-    logits_BKS: (B, K, S), as what it returns; the others: SETTINGS of each kind, (K,)
+    logits_BKS: (B, K, S), as what it returns
+    temperature_K, slope_K: the peak's logits are divided by temperature N^slope, where N is the
+        number of steps that p(z) lies in, exp(entropy)
+    sharpness_K, sharpness_slope_K: the odds of lying below an edge are taken to the power
+        sharpness N^slope
+    tail_share_K, tail_temperature_K: a share of p(z) is that of the logits divided by this
     """
-    core_BKS = tempered(logits_BKS, temperature_K, slope_K).softmax(dim=-1)
+    entropy_BK = _entropy(logits_BKS)
+    divisor_BK = temperature_K * (slope_K * entropy_BK).exp()
+    peak_BKS = (logits_BKS / divisor_BK.unsqueeze(-1)).softmax(dim=-1)
+    if bool(((sharpness_K != 1) | (sharpness_slope_K != 0)).any()):
+        peak_BKS = sharpened(peak_BKS, sharpness_K * (sharpness_slope_K * entropy_BK).exp())
     tail_BKS = (logits_BKS / tail_temperature_K.unsqueeze(-1)).softmax(dim=-1)
-    return torch.lerp(core_BKS, tail_BKS, tail_share_K.unsqueeze(-1).expand_as(core_BKS))
+    return torch.lerp(peak_BKS, tail_BKS, tail_share_K.unsqueeze(-1).expand_as(peak_BKS))
+
+
+def sharpened(probability_BKS: Tensor, power_BK: Tensor) -> Tensor:
+    """Probabilities whose cumulative odds F / (1 - F) are those given, to a power.
+
+    The median stays, and intervals about it shrink where the power is above 1. Logits, which
+    differ from step to step by what was not learnt, only grow more ragged by a low temperature.
+    It is a recalibration of the PIT (Bordoloi et al. 2010) with one free number.
+
+    probability_BKS: (B, K, S), as what it returns; power_BK: (B, K)
+    """
+    below_BKS = probability_BKS.cumsum(dim=-1)
+    inner_BKS = below_BKS[..., :-1] / below_BKS[..., -1:]
+    odds_BKS = power_BK.unsqueeze(-1) * inner_BKS.logit(eps=SMALLEST)
+    edges_BKS = F.pad(F.pad(odds_BKS.sigmoid(), (1, 0)), (0, 1), value=1.0)
+    return edges_BKS.diff(dim=-1).clamp(min=0)
+
+
+def _entropy(logits_BKS: Tensor) -> Tensor:
+    """Of the softmax, nat, (B, K)."""
+    log_BKS = logits_BKS.log_softmax(dim=-1)
+    return -(log_BKS.exp() * log_BKS).sum(dim=-1)
 
 
 def asked(query_ids_BQ: Tensor) -> tuple[Tensor, Tensor]:

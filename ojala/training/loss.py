@@ -3,8 +3,9 @@
     L = w L_reg + L_cls + L_morph + L_DA                           (Eqs. 1, 3 and 12)
     L_reg = mean of 1/2 [(y - mean)^2 / var + ln var],   var = var_predicted + label_err^2
 
-in scaled units. Each term is a mean over its own targets; the paper weights none (w = 1). A source
-has one class and ten other labels, which share one term. For redshifts
+in scaled units, or the same of a Student-t where the network answers with one
+(``ojala.model.likelihood``). Each term is a mean over its own targets; the paper weights none
+(w = 1). A source has one class and ten other labels, which share one term. For redshifts
 residual and label error are divided by 1 + z_true, and the predicted variance is that of the
 divided residual. (Dividing it as well would cancel out of the gradient.) A network that answers
 redshifts by steps of ln(1 + z) has a term of its own for them, and none of L_reg.
@@ -22,7 +23,7 @@ from torch.nn import functional as F
 from ojala.model.answers import Answers
 from ojala.model.context import Context
 from ojala.model.device import autocast
-from ojala.model.likelihood import Stretch, gaussian_nll
+from ojala.model.likelihood import Stretch, student_nll
 from ojala.model.network import Ojala
 from ojala.model.redshift import REDSHIFT_IDS, RedshiftHead
 from ojala.model.scaling import Scaling
@@ -54,11 +55,15 @@ class Supervised(NamedTuple):
 class Likelihood(nn.Module):
     """What each answer costs, given the true value and its error.
 
+    degrees_of_freedom: of what the network answers with (``ModelConfig``)
     smoothing: of redshift labels, in steps (``ojala.training.redshift_loss``)
     """
 
-    def __init__(self, scaling: Scaling, *, smoothing: float = SMOOTHING) -> None:
+    def __init__(
+        self, scaling: Scaling, *, degrees_of_freedom: int = 0, smoothing: float = SMOOTHING
+    ) -> None:
         super().__init__()
+        self.degrees_of_freedom = degrees_of_freedom
         self.smoothing = smoothing
         self.stretch = Stretch(scaling)
 
@@ -81,8 +86,11 @@ class Likelihood(nn.Module):
             is_redshift = (query_ids == REDSHIFT_IDS[0]) | (query_ids == REDSHIFT_IDS[1])
         stretch = self.stretch(query_ids, targets)
         return Supervised(
-            regression=gaussian_nll(
-                (targets - answers.mean) / stretch, target_errors / stretch, answers.log_variance
+            regression=student_nll(
+                (targets - answers.mean) / stretch,
+                target_errors / stretch,
+                answers.log_variance,
+                self.degrees_of_freedom,
             ),
             spectype=_cross_entropy(answers.spectype, targets, is_spectype),
             morphtype=_cross_entropy(answers.morphtype, targets, is_morphtype),
@@ -143,7 +151,9 @@ class Objective(nn.Module):
         self.model = model
         self.regression_weight = regression_weight
         self.reweighter = Reweighter(model.config.width) if adaptation else None
-        self.likelihood = Likelihood(scaling, smoothing=smoothing)
+        self.likelihood = Likelihood(
+            scaling, degrees_of_freedom=model.config.degrees_of_freedom, smoothing=smoothing
+        )
         self.adaptation = adaptation
         self.precision = precision
         self.world_size = world_size

@@ -40,7 +40,7 @@ def validate(
     """
     is_training = model.training
     model.eval()
-    likelihood = Likelihood(table.scaling).to(table.device)
+    likelihood = _likelihood(model, table)
     rows = torch.arange(0, len(table), -(-len(table) // num_rows), device=table.device)
     parts = [_costs(model, likelihood, table, part, precision) for part in _batches(table, rows)]
     model.train(is_training)
@@ -58,7 +58,7 @@ def calibrate(model: Ojala, table: ResidentTable, *, precision: str = "float32")
         return
     is_training = model.training
     model.eval()
-    likelihood = Likelihood(table.scaling).to(table.device)
+    likelihood = _likelihood(model, table)
     rows = torch.arange(len(table), device=table.device)
     parts = [_logits(model, likelihood, table, part, precision) for part in _batches(table, rows)]
     logits = torch.cat([part for part, _ in parts])
@@ -70,6 +70,11 @@ def calibrate(model: Ojala, table: ResidentTable, *, precision: str = "float32")
     )
     fit_temperatures(head, logits, label)
     model.train(is_training)
+
+
+def _likelihood(model: Ojala, table: ResidentTable) -> Likelihood:
+    degrees = model.config.degrees_of_freedom
+    return Likelihood(table.scaling, degrees_of_freedom=degrees).to(table.device)
 
 
 def _logits(

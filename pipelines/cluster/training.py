@@ -5,6 +5,7 @@ Only this file and tuning.py import ray.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -250,6 +251,7 @@ def connected(config: ClusterConfig) -> Iterator[None]:
     try:
         yield
     finally:
+        gc.collect()  # what belongs to a cluster and is collected after it ends the process
         ray.shutdown()
 
 

@@ -107,12 +107,13 @@ def test_a_missing_tensor_is_named(directory):
 def test_a_bundle_from_before_pz_had_a_tail_answers_as_it_did(tmp_path, table):
     """And from before a hidden layer lay in the memory: its sizes say nothing of one."""
     patches = replace(PATCHED.patches, hidden_in_memory=False)
-    model, scaling = toy_model(replace(PATCHED, patches=patches)).eval(), measured_scaling(table)
+    sizes = replace(PATCHED, patches=patches, degrees_of_freedom=0)
+    model, scaling = toy_model(sizes).eval(), measured_scaling(table)
     directory = tmp_path / "bundle"
     bundle.save(directory, model, scaling, {"run": "abc"})
     changed(directory, lambda tensors: [tensors.pop(f"heads.redshift.{name}") for name in LATER])
     sizes = json.loads((directory / "config.json").read_text())
-    del sizes["patches"]["hidden_in_memory"]
+    del sizes["patches"]["hidden_in_memory"], sizes["degrees_of_freedom"]
     (directory / "config.json").write_text(json.dumps(sizes))
     original = bundle.Bundle(model=model, scaling=scaling)
     one, other = (Predictor(each).predict(table) for each in (original, bundle.load(directory)))

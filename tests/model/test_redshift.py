@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from ojala.model.redshift import HIGHEST, REDSHIFT_IDS, RedshiftHead, asked
+from ojala.model.redshift import HIGHEST, REDSHIFT_IDS, RedshiftHead, asked, sharpened
 
 
 def test_the_first_query_for_each_kind_is_found_wherever_it_stands():
@@ -46,6 +46,30 @@ def test_a_slope_divides_by_a_power_of_the_steps_that_p_lies_in():
     expected = (logits[0, 0] / (1.2 * num_steps**-0.5)).softmax(dim=-1)
     assert torch.allclose(head.probability(logits)[0, 0], expected, atol=1e-6)
     assert torch.equal(head.probability(logits)[0, 1], logits[0, 1].softmax(dim=-1))
+
+
+@pytest.mark.parametrize("power", [0.5, 1.7])
+def test_sharpening_keeps_the_median_and_takes_the_odds_to_a_power(power):
+    torch.manual_seed(2)
+    given = torch.randn(6, 2, 50).softmax(dim=-1)
+    found = sharpened(given, torch.full((6, 2), power))
+    assert (found >= 0).all()
+    assert torch.allclose(found.sum(dim=-1), torch.ones(6, 2))
+    before, after = (part.double().cumsum(dim=-1)[..., :-1] for part in (given, found))
+    odds = power * (before / (1 - before)).log()
+    assert torch.allclose((after / (1 - after)).log(), odds, rtol=1e-3, atol=1e-3)
+    assert torch.equal(after > 0.5, before > 0.5)
+
+
+def test_p_of_z_is_sharpened_by_a_power_of_the_steps_that_it_lies_in():
+    torch.manual_seed(3)
+    head, logits = RedshiftHead(4, 50), 3 * torch.randn(4, 2, 50)
+    head.sharpness_K[1], head.sharpness_slope_K[1] = 2.0, -0.3
+    share = logits.softmax(dim=-1)
+    num_steps = (-(share * share.log()).sum(dim=-1)).exp()
+    found = head.probability(logits)
+    assert torch.allclose(found[:, 1], sharpened(share, 2.0 * num_steps**-0.3)[:, 1], atol=1e-6)
+    assert torch.allclose(found[:, 0], share[:, 0], atol=1e-6)
 
 
 def test_a_temperature_widens_its_own_kind_alone_and_moves_no_summit():

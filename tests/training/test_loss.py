@@ -5,12 +5,12 @@ import math
 import numpy as np
 import pytest
 import torch
-from scipy.stats import norm
+from scipy.stats import norm, t
 from toy_model import UNDROPPED, toy_model
 from toy_sky import toy_table
 
 from ojala.model.answers import Answers
-from ojala.model.likelihood import gaussian_nll
+from ojala.model.likelihood import gaussian_nll, student_nll
 from ojala.training.adaptation import AdaptationConfig
 from ojala.training.batch import MaskingConfig, draw_batch, draw_context, token_weights
 from ojala.training.loss import MORPHTYPE_ID, SPECTYPE_ID, Likelihood, Objective
@@ -72,6 +72,38 @@ def test_nll_is_least_where_the_variance_is_that_of_the_residuals():
     costs = [gaussian_nll(residual, torch.tensor(0.3), width).mean() for width in widths]
     best = math.exp(widths[int(np.argmin(costs))])
     assert best + 0.09 == pytest.approx(0.25, abs=0.02)
+
+
+@pytest.mark.parametrize("degrees_of_freedom", [1, 3, 12])
+def test_the_other_nll_is_that_of_a_student_t_of_that_scale(degrees_of_freedom):
+    residual, label_err, log_variance = -1.7, 0.5, math.log(0.3)
+    given = (torch.tensor(x) for x in (residual, label_err, log_variance))
+    expected = -t.logpdf(residual, degrees_of_freedom, 0, math.sqrt(0.3 + 0.25))
+    found = student_nll(*given, degrees_of_freedom)
+    assert float(found) == pytest.approx(expected - 0.5 * math.log(2 * math.pi), rel=1e-6)
+
+
+def test_of_many_degrees_of_freedom_it_is_the_gaussian():
+    given = (torch.linspace(-3, 3, 7), torch.tensor(0.4), torch.tensor(0.2))
+    assert torch.allclose(student_nll(*given, 100_000), gaussian_nll(*given), atol=2e-3)
+    assert torch.equal(student_nll(*given, 0), gaussian_nll(*given))
+
+
+def test_a_label_that_is_wrong_hardly_moves_a_student_t():
+    """One of twenty labels is 30 sigma off: where each likelihood would put the mean."""
+    generator = torch.Generator().manual_seed(2)
+    labels = torch.randn(400, generator=generator, dtype=torch.float64)
+    labels[::20] += 30
+    means = torch.linspace(-1, 3, 401, dtype=torch.float64)
+    nothing = torch.zeros((), dtype=torch.float64)
+
+    def best(degrees_of_freedom, log_variance):
+        of_each = student_nll(labels - means[:, None], nothing, log_variance, degrees_of_freedom)
+        return float(means[of_each.mean(dim=1).argmin()])
+
+    wide = (labels.var() + nothing).log()
+    assert best(0, wide) == pytest.approx(float(labels.mean()), abs=0.01)
+    assert abs(best(3, nothing) - float(labels[labels < 10].median())) < 0.1
 
 
 def test_redshift_residuals_and_label_errors_are_divided_by_1_plus_z(mocks):

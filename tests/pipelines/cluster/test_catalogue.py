@@ -42,7 +42,8 @@ def command(monkeypatch):
 @pytest.fixture
 def machine():
     with one_cluster():
-        ray.init(num_cpus=2, log_to_driver=False, object_store_memory=100_000_000)
+        own = {"address": "local", "num_cpus": 2, "object_store_memory": 100_000_000}
+        ray.init(log_to_driver=False, **own)
         yield
         gc.collect()  # what is collected after the cluster ends the process
         ray.shutdown()

@@ -4,6 +4,7 @@ import gc
 import os
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 
@@ -20,6 +21,20 @@ from toy_sky import toy_table
 from ojala.training.checkpoint import TrainState
 from ojala.training.config import TrainConfig
 from pipelines.cluster import learning, storage, training
+
+JOINED = """
+import os, sys
+import ray
+from pipelines.cluster import training
+config = training.ClusterConfig(
+    num_workers=1, cpus_per_worker=1, use_gpu=False, storage=sys.argv[1], num_checkpoints=2,
+    max_failures=2, poll_interval=0.1,
+)
+with training.connected(config):
+    worker = ray.get(ray.remote(lambda: os.getpid()).remote())
+print(os.getpid(), worker, os.environ["TMPDIR"])
+"""
+"""A process that has a cluster of its own, asks it who works there, and leaves it."""
 
 EPOCHS = 5
 CONFIG = TrainConfig(
@@ -164,15 +179,32 @@ def test_a_cluster_of_its_own_unless_one_is_named(tmp_path, monkeypatch, address
     assert {name: asked[name] for name in own if name in asked} == ({} if address else own)
 
 
-def test_a_long_directory_of_temporary_files_is_not_rays(tmp_path, monkeypatch):
-    """Of the dashboard neither, whose own process keeps a socket there."""
+@pytest.fixture
+def long_place(tmp_path):
     place = tmp_path / ("slurm_job_" + "0123456789" * 9)
     place.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(place))
-    monkeypatch.setenv("TMPDIR", str(place))
-    with training.connected(machines(tmp_path, 1)):
-        assert ray.get(ray.remote(lambda: os.getpid()).remote()) != os.getpid()
-    assert os.environ["TMPDIR"] == str(place)
+    return str(place)
+
+
+def test_a_long_directory_of_temporary_files_is_not_rays(tmp_path, long_place):
+    """Of the dashboard neither, whose own process keeps a socket there."""
+    environment = {**os.environ, "TMPDIR": long_place, "RAY_ADDRESS": ""}
+    with one_cluster():
+        run = subprocess.run(
+            [sys.executable, "-c", JOINED, tmp_path / "storage"],
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+    assert run.returncode == 0, run.stderr
+    asked, worker, place = run.stdout.split()
+    assert asked != worker
+    assert place == long_place, "it is handed on as it was found"
+
+
+def test_without_a_short_directory_there_is_no_ray(tmp_path, monkeypatch, long_place):
+    monkeypatch.setattr(tempfile, "tempdir", long_place)
+    monkeypatch.setenv("TMPDIR", long_place)
     monkeypatch.setattr(training, "SHORT_PLACES", (str(tmp_path / "nowhere"),))
     with (
         pytest.raises(ValueError, match=r"TMPDIR is .*set TMPDIR to a shorter one"),
