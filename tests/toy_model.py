@@ -33,7 +33,6 @@ PATCHED = replace(
         hidden_in_memory=True,
     ),
     redshift_steps=64,
-    degrees_of_freedom=3,
 )
 """The layout of the demo: patches, and redshifts by steps."""
 

@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
+from scipy.special import ndtr, stdtrit
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.peers import answers
 from ojala.measures.redshift_pdf import RedshiftPdf
-from ojala.model.likelihood import one_sigma, student_nll
+from ojala.model.likelihood import student_nll
 from ojala.model.redshift import HIGHEST, LOWEST
 from ojala.model.redshift_columns import named, summary
 from ojala.model.scaling import Scaling
@@ -51,6 +52,8 @@ NUMBERS = tuple(token for token in answers.CONTINUOUS if token not in answers.RE
 """Quantities that are answered by a Student-t, as OJALA's are."""
 
 DEGREES_OF_FREEDOM = 3
+ONE_SIGMA_OF_T = float(stdtrit(DEGREES_OF_FREEDOM, ndtr(1.0)))
+"""Half of the central 68 % of a Student-t over its scale."""
 
 OBSERVED = torch.from_numpy(np.flatnonzero(~IS_LABEL))
 NUMBER_INDEX = [vocabulary().index(token) for token in NUMBERS]
@@ -158,7 +161,7 @@ class PlainNetwork:
         for place, token in enumerate(NUMBERS):
             numbers = mean[:, place].double(), (0.5 * log_var[:, place]).double().exp()
             value, sigma = self.scaling.unscale(token, *(number.numpy() for number in numbers))
-            columns |= {token: value, f"{token}_ERR": one_sigma(DEGREES_OF_FREEDOM) * sigma}
+            columns |= {token: value, f"{token}_ERR": ONE_SIGMA_OF_T * sigma}
         return columns
 
 

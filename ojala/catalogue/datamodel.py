@@ -19,10 +19,9 @@ HEAD = """# The value-added catalogue
 `data/vac/ojala_vac.parquet` and `data/vac/ojala_vac.fits` hold the same table: one row per source
 of the J-PAS input table, those set aside included: `REJECTED` says why, and of them only keys and
 position are given. Names are the released catalogue's. Every prediction `X` has its 1 sigma error
-`X_ERR`, half of the interval that holds 68 %. Of the demo, whose quantities are answered by a
-Student-t of 3 degrees of freedom, twice that holds 90 % and not a Gaussian's 95 %. A quantity is
-answered for every source: read `CLASS` first, and of the stellar parameters only those of stars,
-say.
+`X_ERR`, half of an interval that held 68 % of the held-out mocks, with the errors of their labels.
+A quantity is answered for every source: read `CLASS` first, and of the stellar parameters only
+those of stars, say.
 
 A redshift is answered by a distribution p(z). `Z_GAL` and `Z_QSO` are its mode: the centroid of the
 highest peak, in the window of +-0.05 in ln(1+z) that holds most probability; `Z_GAL_ERR` is the
@@ -66,9 +65,11 @@ FLAGS = """## Quality flags
 `QUALITY_FLAGS` is the sum of the bits that apply: `QUALITY_FLAGS & 8` is not 0 where the class is
 ambiguous. `ojala predict` sets them where all is asked. `OUTSIDE_TRAINING` needs the domain of the
 bundle (`ojala domain data/weights --out models/domain.safetensors`, which stage `domain` makes for
-the catalogue; then `--domain` of `ojala predict` and `ojala vac`): the Mahalanobis distance of the
-embedding is judged by held-out sources, and the card `DOMAIN` says with what share of false alarms,
-or that the bit was not judged. Sources with few bands are not.
+the catalogue; then `--domain` of `ojala predict` and `ojala vac`): the distance of the embedding to
+the 20th nearest of held-out sources is judged by others of them, and the card `DOMAIN` says with
+what share of false alarms, or that the bit was not judged. Sources with few bands are not. Class
+probabilities of sources outside fall back towards a third each, the more the farther they are:
+`P` becomes `P^(limit / distance)`, and then as the next paragraph but one says.
 """
 
 SETS = """`ojala predict` and `ojala vac` write them with `--recalibration`, the file that stage

@@ -1,15 +1,16 @@
 """The domain of training: how far a source's embedding lies from those of held-out sources.
 
-    distance^2 = (e - mean)^T C^-1 (e - mean),    C the covariance of embeddings, shrunk
-
-The mean and C are those of one half of held-out sources; the limit is the distance that a stated
-share of the other half exceeds: the false-alarm rate. What the flag cannot see is a strange source
+The distance is that to the K_TH nearest of one half of the held-out sources, which is large where
+few of them are (Loftsgaarden & Quesenberry 1965); the limit is the one that a stated share of the
+other half exceeds: the false-alarm rate. Classes and redshifts lie in sheets and threads, between
+which a mean and a covariance see nothing strange. What the flag cannot see is a strange source
 that the encoder maps among common ones.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,14 @@ from ojala.tables.writing import written_whole
 FALSE_ALARMS = 0.01
 """Share of held-out sources that are said to be outside."""
 
-SHRINKAGE = 0.01
-"""Of the covariance towards a multiple of the identity: some directions hardly vary."""
+K_TH = 20
+"""Of the nearest held-out sources, the one whose distance counts."""
+
+MOST_NEIGHBOURS = 2048
+"""That are kept: each takes a product with every embedding that is judged."""
+
+ROWS = 1024
+"""Embeddings whose distances are held at a time."""
 
 LEAST_SOURCES = 400
 """Held-out sources that make a domain: some four of each half lie beyond its limit."""
@@ -35,26 +42,39 @@ LEAST_SOURCES = 400
 class Domain:
     """Where the embeddings of a bundle's held-out sources lie.
 
-    mean: (width,); whiten: (width, width), the distance is the length of ``(e - mean) @ whiten``
+    neighbours: embeddings, (num_neighbours, width)
     limit: distance beyond which a source is outside; false_alarms: share of held-out ones that are
     num_sources: that it was measured on; bundle: digest of the bundle whose embeddings they are
     """
 
-    mean: NDArray[np.float64]
-    whiten: NDArray[np.float64]
+    neighbours: NDArray[np.float32]
     limit: float
     false_alarms: float
     num_sources: int
     bundle: str
 
-    def distance(self, embeddings: NDArray[Any]) -> NDArray[np.float64]:
+    def distance(self, embeddings: NDArray[Any]) -> NDArray[np.float32]:
         """Distances of embeddings, (num_sources, width), NaN where they are NaN: (num_sources,)."""
-        return np.asarray(np.linalg.norm((embeddings - self.mean) @ self.whiten, axis=1))
+        parts = [self._distance(part) for part in _parts(embeddings.astype(np.float32))]
+        return np.concatenate([np.empty(0, dtype=np.float32), *parts])
+
+    def _distance(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Of so few that all their distances can be held."""
+        lengths = np.square(self.neighbours).sum(axis=1)
+        apart = lengths - 2 * (embeddings @ self.neighbours.T)
+        k_th = min(K_TH, len(lengths)) - 1
+        squared = np.partition(apart, k_th, axis=1)[:, k_th] + np.square(embeddings).sum(axis=1)
+        return np.asarray(np.sqrt(np.maximum(squared, 0)))
 
     def outside(self, embeddings: NDArray[Any]) -> NDArray[np.bool_]:
         """Which embeddings, (num_sources, width), lie beyond the limit: (num_sources,)."""
         with np.errstate(invalid="ignore"):
             return np.asarray(self.distance(embeddings) > self.limit)
+
+    def trust(self, distance: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """1 within the limit, and limit / distance beyond it; both (num_sources,)."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(np.fmin(self.limit / distance.astype(np.float64), 1.0))
 
     def check(self, digest: str) -> None:
         """Raise ValueError where the embeddings are those of another bundle."""
@@ -66,7 +86,7 @@ class Domain:
 
     def digest(self) -> str:
         """SHA-256 of what it tells by."""
-        parts = (self.mean, self.whiten, np.array(self.limit))
+        parts = (self.neighbours, np.array(self.limit))
         return hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest()
 
     def said(self) -> str:
@@ -84,18 +104,13 @@ def measured(
     embeddings: (num_sources, width), rows with NaN left out; bundle: digest
     Raises ValueError for too few sources.
     """
-    known = embeddings[np.isfinite(embeddings).all(axis=1)].astype(np.float64)
+    known = embeddings[np.isfinite(embeddings).all(axis=1)].astype(np.float32)
     if len(known) < LEAST_SOURCES:
         raise ValueError(f"{len(known)} sources with an embedding, expected {LEAST_SOURCES}")
-    fitted, judged = known[0::2], known[1::2]
-    mean, covariance = fitted.mean(axis=0), np.cov(fitted, rowvar=False)
-    width = len(mean)
-    plain = np.trace(covariance) / width * np.eye(width)
-    values, vectors = np.linalg.eigh((1 - SHRINKAGE) * covariance + SHRINKAGE * plain)
-    whiten = vectors / np.sqrt(np.maximum(values, np.finfo(float).tiny))
+    neighbours, judged = known[0::2], known[1::2]
     found = Domain(
-        mean=mean,
-        whiten=whiten,
+        # In one piece, as safetensors takes an array to be.
+        neighbours=neighbours[:: -(-len(neighbours) // MOST_NEIGHBOURS)].copy(),
         limit=np.inf,
         false_alarms=false_alarms,
         num_sources=len(known),
@@ -105,11 +120,15 @@ def measured(
     return replace(found, limit=limit)
 
 
+def _parts(embeddings: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+    for first in range(0, len(embeddings), ROWS):
+        yield embeddings[first : first + ROWS]
+
+
 def everywhere(num_sources: int, width: int, bundle: str) -> Domain:
     """The domain that no embedding, (num_sources, width), is outside of: too few make another."""
     return Domain(
-        mean=np.zeros(width),
-        whiten=np.eye(width),
+        neighbours=np.zeros((1, width), dtype=np.float32),
         limit=np.inf,
         false_alarms=0.0,
         num_sources=num_sources,
@@ -124,16 +143,18 @@ def write(domain: Domain, path: Path) -> None:
     """Write a domain as safetensors, whole or not at all."""
     told = {name: str(getattr(domain, name)) for name in NUMBERS}
     with written_whole(path) as partial:
-        save_file({"mean": domain.mean, "whiten": domain.whiten}, partial, metadata=told)
+        save_file({"neighbours": domain.neighbours}, partial, metadata=told)
 
 
 def read(path: Path) -> Domain:
-    """Open a domain. Raises ValueError naming the file where it is none."""
+    """Open a domain. Raises ValueError naming the file where it is none, or is of an older form."""
     try:
         with safe_open(path, framework="numpy") as file:
             told = file.metadata() or {}
+            if "whiten" in list(file.keys()):
+                raise ValueError("of before neighbours were kept: ojala domain makes one anew")
             numbers: dict[str, Any] = {name: kind(told[name]) for name, kind in NUMBERS.items()}
-            tensors = {name: file.get_tensor(name) for name in ("mean", "whiten")}
+            neighbours = file.get_tensor("neighbours")
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise ValueError(f"{path}: not a training domain ({error})") from None
-    return Domain(**tensors, **numbers)
+    return Domain(neighbours=neighbours, **numbers)

@@ -50,11 +50,15 @@ def with_flags(
     """
     everything = queries is None
     answers = predictor.predict(shown, queries, embeddings=everything and domain is not None)
+    outside = None
+    if everything and domain is not None:
+        distance = domain.distance(answers.pop("EMBEDDING"))
+        outside = distance > domain.limit
+        answers |= humbled(answers, np.where(_few_bands(shown), 1.0, domain.trust(distance)))
     if recalibration is not None:
         answers = recalibration.of(answers, magnitudes(predictor, shown))
     if not everything:
         return answers
-    outside = None if domain is None else domain.outside(answers.pop("EMBEDDING"))
     return answers | {FLAGS_COLUMN: flags(answers, shown, outside)}
 
 
@@ -67,8 +71,7 @@ def flags(
     outside: sources whose embedding is outside the domain of training (``catalogue.domain``),
         (num_sources,); None: that bit is not judged
     """
-    num_bands = np.isfinite(shown.values[:, _NARROW]).sum(axis=1)
-    few = num_bands < ENOUGH_BANDS
+    few = _few_bands(shown)
     probability = np.stack([answers[f"P_{name}"] for name in CLASSES], axis=1)
     said = {
         "FEW_BANDS": few,
@@ -81,6 +84,28 @@ def flags(
     for name, rows in said.items():
         found |= np.where(rows, bit(name), 0).astype(np.int32)
     return np.where(shown.answered, found, bit("NO_ANSWER")).astype(np.int32)
+
+
+def humbled(answers: Columns, trust: NDArray[np.floating[Any]]) -> Columns:
+    """Class probabilities that fall back towards a prior by which all classes are alike.
+
+        P ~ P^trust
+
+    As training draws classes they are alike. Nobody has shown the network what a stranger is; the
+    most probable class stays.
+    trust: 1 of a source within the domain, 0 of one that nothing is known of, (num_sources,)
+    """
+    names = [f"P_{name}" for name in CLASSES]
+    probability = np.stack([answers[name] for name in names], axis=1)
+    fallen = np.power(probability, np.where(np.isnan(trust), 1.0, trust)[:, None])
+    fallen /= fallen.sum(axis=1, keepdims=True)
+    fallen = np.where((trust < 1)[:, None], fallen, probability)
+    return dict(zip(names, fallen.astype(np.float32).T, strict=True))
+
+
+def _few_bands(shown: Shown) -> NDArray[np.bool_]:
+    """Sources with fewer than ENOUGH_BANDS, (num_sources,)."""
+    return np.asarray(np.isfinite(shown.values[:, _NARROW]).sum(axis=1) < ENOUGH_BANDS)
 
 
 _NARROW = [vocabulary().index(band.token) for band in narrow_bands()]

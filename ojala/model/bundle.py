@@ -24,9 +24,9 @@ from astropy.table import Table
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from ojala.model.answers import LATER
 from ojala.model.network import Ojala
 from ojala.model.presets import ModelConfig
-from ojala.model.redshift import LATER
 from ojala.model.scaling import Scaling
 from ojala.tables.writing import written_whole
 from ojala.vocabulary import directory as survey

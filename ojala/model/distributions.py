@@ -12,10 +12,9 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri, stdtr, stdtrit
+from scipy.special import ndtr, ndtri
 
 from ojala.measures.redshift_pdf import Floats, RedshiftPdf
-from ojala.model.likelihood import one_sigma
 
 Rows = NDArray[np.intp]
 
@@ -34,34 +33,22 @@ class Distribution(Protocol):
 
 
 @dataclass(frozen=True)
-class Students:
-    """Student-t, or Gaussians where there are no degrees of freedom.
-
-    mean, error: half of the central 68 %, (num_sources,)
-    """
+class Gaussians:
+    """mean, error: of 1 sigma, (num_sources,)."""
 
     mean: NDArray[np.floating[Any]]
     error: NDArray[np.floating[Any]]
-    degrees_of_freedom: int = 0
 
-    def __getitem__(self, rows: Rows) -> Students:
-        return Students(self.mean[rows], self.error[rows], self.degrees_of_freedom)
+    def __getitem__(self, rows: Rows) -> Gaussians:
+        return Gaussians(self.mean[rows], self.error[rows])
 
     def quantile(self, share: Floats) -> Floats:
         """Values with a share of the probability below."""
-        degrees = self.degrees_of_freedom
-        deviate = stdtrit(degrees, share) if degrees else ndtri(share)
-        return np.asarray(self.mean[:, None] + self._scale() * deviate)
+        return np.asarray(self.mean[:, None] + self.error[:, None] * ndtri(share))
 
     def cdf(self, values: Floats) -> Floats:
         """Probability below values."""
-        degrees = self.degrees_of_freedom
-        deviate = (values - self.mean[:, None]) / self._scale()
-        return np.asarray(stdtr(degrees, deviate) if degrees else ndtr(deviate))
-
-    def _scale(self) -> NDArray[np.floating[Any]]:
-        """Of the distribution, (num_sources, 1)."""
-        return self.error[:, None] / one_sigma(self.degrees_of_freedom)
+        return np.asarray(ndtr((values - self.mean[:, None]) / self.error[:, None]))
 
 
 @dataclass(frozen=True)

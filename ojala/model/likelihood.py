@@ -2,7 +2,8 @@
 
 Some sources in a hundred lie far from what their light says: their label is wrong, or a neighbour
 is in the aperture. A Gaussian follows them, a Student-t lets them go (Lange et al. 1989), as the
-published network was trained. It is a choice of the network, since it decides what an error means.
+published network was trained. What an error then means is measured on held-out sources
+(``ojala.training.error_factor``).
 """
 
 from __future__ import annotations
@@ -11,11 +12,9 @@ import math
 
 import numpy as np
 import torch
-from scipy.special import stdtrit
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ojala.measures.redshift_pdf import ONE_SIGMA
 from ojala.model.scaling import Scaling
 from ojala.vocabulary.quantities import REDSHIFTS, vocabulary
 
@@ -76,10 +75,3 @@ def student_nll(
     variance = log_variance.exp() + label_err.square()
     wings = (half + 0.5) * torch.log1p(residual.square() / (2 * half * variance))
     return wings + 0.5 * variance.log() + constant
-
-
-def one_sigma(degrees_of_freedom: int) -> float:
-    """Half of the central 68 % of a Student-t over its scale; of 0 degrees, a Gaussian, 1."""
-    if not degrees_of_freedom:
-        return 1.0
-    return float(stdtrit(degrees_of_freedom, 0.5 * (1 + ONE_SIGMA)))

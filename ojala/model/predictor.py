@@ -23,9 +23,9 @@ from ojala.model.answers import Answers
 from ojala.model.bundle import LABEL_CONTEXT, Bundle
 from ojala.model.context import Context, full_context
 from ojala.model.device import autocast, default_device, known_precision, rows_per_batch
-from ojala.model.distributions import Categories, Distribution, Redshifts, Students
+from ojala.model.distributions import Categories, Distribution, Gaussians, Redshifts
 from ojala.model.head_protocol import Head, by_name
-from ojala.model.likelihood import Stretch, one_sigma
+from ojala.model.likelihood import Stretch
 from ojala.model.shown import Catalogue, Shown, shown
 from ojala.tables.shards import Columns
 from ojala.vocabulary.quantities import CLASSES, MORPHTYPES, REDSHIFTS, observations, vocabulary
@@ -252,7 +252,7 @@ class Predictor:
         query_ids = query_ids.expand(len(given), -1)
         answers = self.model.answer(memory, query_ids)
         error = (0.5 * answers.log_variance).exp() * self.stretch(query_ids, answers.mean)
-        error = error * one_sigma(self.model.config.degrees_of_freedom)
+        error = error * self.model.heads.error_factor_I[query_ids]
         spectype, morphtype = answers.spectype.softmax(-1), answers.morphtype.softmax(-1)
         steps, embedding = self._of_steps(answers), self.model.pooled(memory)
         return answers.mean, error, spectype, morphtype, steps, embedding
@@ -317,7 +317,7 @@ class Predictor:
         if token in CATEGORIES:
             probability = spectype if token == "SPECTYPE" else morphtype
             return Categories(probability[:, 0])
-        return Students(mean[:, 0], error[:, 0], self.model.config.degrees_of_freedom)
+        return Gaussians(mean[:, 0], error[:, 0])
 
     def _of_draws(self, token: str, scaled: Array) -> NDArray[Any]:
         """Physical values, or names of categories, of scaled draws of any shape."""

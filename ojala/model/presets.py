@@ -62,7 +62,6 @@ class ModelConfig:
     pre_norm: LayerNorm before attention and feed-forward layers; the paper's is after them
     patches: tokens of neighbouring bands; None: every band is a token of its own
     redshift_steps: steps of ln(1 + z) whose probabilities answer a redshift; 0: a Gaussian
-    degrees_of_freedom: of the Student-t that answers all other quantities; 0: a Gaussian
 
     Raises ValueError naming the size that does not fit.
     """
@@ -78,7 +77,6 @@ class ModelConfig:
     pre_norm: bool = False
     patches: PatchConfig | None = None
     redshift_steps: int = 0
-    degrees_of_freedom: int = 0
 
     def __post_init__(self) -> None:
         for stack in ("encoder", "decoder"):
@@ -97,10 +95,6 @@ class ModelConfig:
             raise ValueError(f"dropout is {self.dropout}, expected 0 <= dropout < 1")
         if self.redshift_steps < 0 or self.redshift_steps == 1:
             raise ValueError(f"redshift_steps is {self.redshift_steps}, expected 0, or 2 or more")
-        if self.degrees_of_freedom < 0:
-            raise ValueError(f"degrees_of_freedom is {self.degrees_of_freedom}, expected 0 or more")
-        if self.degrees_of_freedom and not self.redshift_steps:
-            raise ValueError("degrees_of_freedom are for a network that answers redshifts by steps")
 
     @classmethod
     def read(cls, sizes: dict[str, Any]) -> ModelConfig:
@@ -156,7 +150,6 @@ PRESETS = {
             hidden_in_memory=True,
         ),
         redshift_steps=512,
-        degrees_of_freedom=3,
     ),
     # The same with room for millions of sources: not trained yet.
     "wide": ModelConfig(
@@ -178,7 +171,6 @@ PRESETS = {
             hidden_in_memory=True,
         ),
         redshift_steps=800,
-        degrees_of_freedom=3,
     ),
 }
 

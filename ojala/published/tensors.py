@@ -129,7 +129,7 @@ def converted(
     for name, head in named.items():
         for part in ("weight", "bias"):
             ours[f"heads.{head}.{part}"] = theirs[f"torch_decoder.{name}.{part}"]
-    return ours
+    return ours | {"heads.error_factor_I": torch.ones(NUM_IDS)}
 
 
 def _embedding(theirs: Mapping[str, Tensor], features: Tensor) -> dict[str, Tensor]:

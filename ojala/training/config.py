@@ -33,6 +33,8 @@ class TrainConfig:
     ew_transform: "asinh", or "linear" as in the released model
     sampling: within a class by the table's "weights" (the paper's), or "uniform"
     regression_weight: of L_reg in the objective; the paper's 1 leaves ten labels the weight of one
+    degrees_of_freedom: of the Student-t that answers but redshifts are likely by
+        (``ojala.model.likelihood``); 0: the paper's Gaussian
     redshift_smoothing: of redshift labels, in steps of ln(1 + z), where they are answered by steps
     masking: context and targets; adaptation: null trains on mocks alone
     """
@@ -55,6 +57,7 @@ class TrainConfig:
     seed: int = 0
     sampling: Literal["weights", "uniform"] = "weights"
     regression_weight: float = 1.0
+    degrees_of_freedom: int = 0
     redshift_smoothing: float = SMOOTHING
     masking: MaskingConfig = field(default_factory=MaskingConfig)
     adaptation: AdaptationConfig | None = field(default_factory=AdaptationConfig)
@@ -67,7 +70,7 @@ class TrainConfig:
         for name in ("learning_rate", "clip", "regression_weight", "redshift_smoothing"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"train.{name} is {getattr(self, name)}, expected > 0")
-        for name in ("warmup_steps", "weight_decay", "seed"):
+        for name in ("warmup_steps", "weight_decay", "seed", "degrees_of_freedom"):
             if getattr(self, name) < 0:
                 raise ValueError(f"train.{name} is {getattr(self, name)}, expected 0 or more")
 

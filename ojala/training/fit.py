@@ -74,7 +74,7 @@ def fit(
 ) -> Iterator[Epoch]:
     """Train in place on the device of ``mocks``; yield an Epoch after each validation.
 
-    Before the last validation the temperatures of redshifts are fitted to ``val``.
+    Before the last validation errors, and how sure redshifts are, are fitted to ``val``.
 
     jpas: unlabelled sources to adapt to; without them, or with ``config.adaptation`` null, only
         the supervised terms are trained
@@ -95,6 +95,7 @@ def fit(
         world_size=world_size,
         smoothing=config.redshift_smoothing,
         regression_weight=config.regression_weight,
+        degrees_of_freedom=config.degrees_of_freedom,
     ).to(mocks.device)
     steppers = optimizers(objective, config)
     first_epoch = 0
@@ -110,7 +111,13 @@ def fit(
         if val is not None:
             if epoch + 1 == config.num_epochs:
                 calibrate(model, val, precision=config.precision)
-            metrics |= validate(model, val, num_rows=config.val_rows, precision=config.precision)
+            metrics |= validate(
+                model,
+                val,
+                num_rows=config.val_rows,
+                precision=config.precision,
+                degrees_of_freedom=config.degrees_of_freedom,
+            )
         capture = partial(captured, epoch + 1, objective, steppers)
         yield Epoch(number=epoch + 1, metrics=metrics, state=capture)
 

@@ -3,12 +3,12 @@
     L = w L_reg + L_cls + L_morph + L_DA                           (Eqs. 1, 3 and 12)
     L_reg = mean of 1/2 [(y - mean)^2 / var + ln var],   var = var_predicted + label_err^2
 
-in scaled units, or the same of a Student-t where the network answers with one
-(``ojala.model.likelihood``). Each term is a mean over its own targets; the paper weights none
-(w = 1). A source has one class and ten other labels, which share one term. For redshifts
-residual and label error are divided by 1 + z_true, and the predicted variance is that of the
-divided residual. (Dividing it as well would cancel out of the gradient.) A network that answers
-redshifts by steps of ln(1 + z) has a term of its own for them, and none of L_reg.
+in scaled units, or the same of a Student-t (``ojala.model.likelihood``). Each term is a mean over
+its own targets; the paper weights none (w = 1). A source has one class and ten other labels, which
+share one term. For redshifts residual and label error are divided by 1 + z_true, and the predicted
+variance is that of the divided residual. (Dividing it as well would cancel out of the gradient.) A
+network that answers redshifts by steps of ln(1 + z) has a term of its own for them, and none of
+L_reg.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Supervised(NamedTuple):
 class Likelihood(nn.Module):
     """What each answer costs, given the true value and its error.
 
-    degrees_of_freedom: of what the network answers with (``ModelConfig``)
+    degrees_of_freedom: of what is not a redshift by steps (``TrainConfig``)
     smoothing: of redshift labels, in steps (``ojala.training.redshift_loss``)
     """
 
@@ -146,13 +146,14 @@ class Objective(nn.Module):
         world_size: int = 1,
         smoothing: float = SMOOTHING,
         regression_weight: float = 1.0,
+        degrees_of_freedom: int = 0,
     ) -> None:
         super().__init__()
         self.model = model
         self.regression_weight = regression_weight
         self.reweighter = Reweighter(model.config.width) if adaptation else None
         self.likelihood = Likelihood(
-            scaling, degrees_of_freedom=model.config.degrees_of_freedom, smoothing=smoothing
+            scaling, degrees_of_freedom=degrees_of_freedom, smoothing=smoothing
         )
         self.adaptation = adaptation
         self.precision = precision

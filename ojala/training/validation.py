@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,8 +17,9 @@ from ojala.model.answers import Answers
 from ojala.model.context import Context, full_context
 from ojala.model.device import autocast, rows_per_batch
 from ojala.model.network import Ojala
-from ojala.model.redshift import REDSHIFT_IDS, RedshiftHead, asked
+from ojala.model.redshift import RedshiftHead, asked
 from ojala.model.scaling import Scaling
+from ojala.training.error_factor import least_factor, set_error_factors
 from ojala.training.loss import Likelihood
 from ojala.training.redshift_loss import AskedRedshifts, asked_redshifts
 from ojala.training.resident import ResidentTable, is_label_on
@@ -30,17 +31,22 @@ Array = NDArray[np.floating[Any]]
 
 @torch.inference_mode()
 def validate(
-    model: Ojala, table: ResidentTable, *, num_rows: int, precision: str = "float32"
+    model: Ojala,
+    table: ResidentTable,
+    *,
+    num_rows: int,
+    precision: str = "float32",
+    degrees_of_freedom: int = 0,
 ) -> dict[str, float]:
     """Metrics of at most ``num_rows`` of a table's sources, evenly taken.
 
-    Per quantity nll (Eq. 2; of the class its cross-entropy, of steps of redshift as well) and rmse,
-    scaled units; per redshift sigma_nmad of dz / (1 + z) (Eq. 8) and the share beyond 0.15; per
-    class accuracy and cross-entropy; and as "val/loss" the mean of all nll.
+    Per quantity nll (Eq. 2, or of a Student-t; of the class its cross-entropy, of steps of redshift
+    as well) and rmse, scaled units; per redshift sigma_nmad of dz / (1 + z) (Eq. 8) and the share
+    beyond 0.15; per class accuracy and cross-entropy; and as "val/loss" the mean of all nll.
     """
     is_training = model.training
     model.eval()
-    likelihood = _likelihood(model, table)
+    likelihood = Likelihood(table.scaling, degrees_of_freedom=degrees_of_freedom).to(table.device)
     rows = torch.arange(0, len(table), -(-len(table) // num_rows), device=table.device)
     parts = [_costs(model, likelihood, table, part, precision) for part in _batches(table, rows)]
     model.train(is_training)
@@ -52,45 +58,67 @@ def validate(
 
 @torch.inference_mode()
 def calibrate(model: Ojala, table: ResidentTable, *, precision: str = "float32") -> None:
-    """Give the redshifts of a model the temperatures at which a table's are most likely."""
-    head = model.heads.redshift
-    if head is None:
-        return
+    """Make errors hold 68 % of a table's sources, and its redshifts most likely."""
     is_training = model.training
     model.eval()
-    likelihood = _likelihood(model, table)
+    likelihood = Likelihood(table.scaling).to(table.device)
     rows = torch.arange(len(table), device=table.device)
-    parts = [_logits(model, likelihood, table, part, precision) for part in _batches(table, rows)]
-    logits = torch.cat([part for part, _ in parts])
-    label = AskedRedshifts(
-        **{
-            name: torch.cat([getattr(part, name) for _, part in parts])
-            for name in ("log_z", "sigma", "position", "is_asked")
-        }
-    )
-    fit_temperatures(head, logits, label)
+    parts = [_judged(model, likelihood, table, part, precision) for part in _batches(table, rows)]
+    set_error_factors(model.heads, torch.cat([part.factor for part in parts]))
+    if model.heads.redshift is not None:
+        label = AskedRedshifts(
+            **{
+                name: torch.cat([getattr(part.label, name) for part in parts])
+                for name in AskedRedshifts.__annotations__
+            }
+        )
+        logits = torch.cat([part.logits for part in parts if part.logits is not None])
+        fit_temperatures(model.heads.redshift, logits, label)
     model.train(is_training)
 
 
-def _likelihood(model: Ojala, table: ResidentTable) -> Likelihood:
-    degrees = model.config.degrees_of_freedom
-    return Likelihood(table.scaling, degrees_of_freedom=degrees).to(table.device)
+class _Judged(NamedTuple):
+    """Some sources' answers beside their labels.
+
+    factor: by which an error reaches its label, (num_sources, num_queries), NaN without one
+    logits, label: of redshifts by steps, and which are known
+    """
+
+    factor: Tensor
+    logits: Tensor | None
+    label: AskedRedshifts
 
 
-def _logits(
+def _judged(
     model: Ojala, likelihood: Likelihood, table: ResidentTable, rows: Tensor, precision: str
-) -> tuple[Tensor, AskedRedshifts]:
-    """Logits of every source's redshift steps, and the labels that are known."""
-    values = table.values[rows].float()
-    ids = torch.tensor(REDSHIFT_IDS, device=table.device)
-    context = full_context(values, ~is_label_on(table.device))
-    query_ids = ids.expand(len(rows), -1)
+) -> _Judged:
+    """What the labels that are known, and not what else is shown, say of the answers."""
+    query_ids, context, truth, truth_err = _asked(table, rows)
     answers = _answers(model, context, query_ids, precision)
-    assert answers.redshift is not None
-    truth, truth_err = values[:, ids - 1], table.errors[rows].float()[:, ids - 1]
-    known = torch.where(torch.isfinite(truth), query_ids, 0)
-    label = likelihood.redshift_label(query_ids, truth.nan_to_num(), truth_err)
-    return answers.redshift, asked_redshifts(known, *label)
+    known = torch.isfinite(truth)
+    truth = truth.nan_to_num()
+    stretch = likelihood.stretch(query_ids, truth)
+    factor = least_factor(
+        (answers.mean - truth) / stretch, (0.5 * answers.log_variance).exp(), truth_err / stretch
+    )
+    label = likelihood.redshift_label(query_ids, truth, truth_err)
+    return _Judged(
+        factor=torch.where(known, factor, torch.nan),
+        logits=answers.redshift,
+        label=asked_redshifts(torch.where(known, query_ids, 0), *label),
+    )
+
+
+def _asked(table: ResidentTable, rows: Tensor) -> tuple[Tensor, Context, Tensor, Tensor]:
+    """Ids of every label, a full context without labels, and true values with their errors.
+
+    Shapes (num_sources, num_queries) but the context's; NaN where a value is not known.
+    """
+    labels = torch.tensor([vocabulary().index(token) for token in queries()], device=table.device)
+    values = table.values[rows].float()
+    context = full_context(values, ~is_label_on(table.device))
+    query_ids = (labels + 1).expand(len(rows), -1)
+    return query_ids, context, values[:, labels], table.errors[rows].float()[:, labels]
 
 
 def _batches(table: ResidentTable, rows: Tensor) -> Iterator[Tensor]:
@@ -107,13 +135,8 @@ def _costs(
 
     Shapes (num_sources, num_queries).
     """
-    labels = torch.tensor([vocabulary().index(token) for token in queries()], device=table.device)
-    values = table.values[rows].float()
-    allowed = ~is_label_on(table.device)
-    context = full_context(values, allowed)
-    query_ids = (labels + 1).expand(len(rows), -1)
+    query_ids, context, truth, truth_err = _asked(table, rows)
     answers = _answers(model, context, query_ids, precision)
-    truth, truth_err = values[:, labels], table.errors[rows].float()[:, labels]
     known = torch.isfinite(truth)
     steps = model.heads.redshift
     costs = likelihood(answers, query_ids, truth.nan_to_num(), truth_err, steps)

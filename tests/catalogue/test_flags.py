@@ -3,13 +3,14 @@
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from safetensors.numpy import save_file
 from toy_heads import toy_bundle
 from toy_sky import toy_table
 
 from ojala.catalogue import domain
 from ojala.catalogue.answers import read_catalogue
 from ojala.catalogue.datamodel import page
-from ojala.catalogue.flags import flags, with_flags
+from ojala.catalogue.flags import flags, humbled, with_flags
 from ojala.cli import main
 from ojala.model import bundle
 from ojala.model.predictor import Predictor
@@ -17,7 +18,7 @@ from ojala.model.shown import Shown
 from ojala.tables.files import header_of
 from ojala.vocabulary.bands import narrow_bands
 from ojala.vocabulary.quality_flags import FLAGS_COLUMN, bit, quality_flags
-from ojala.vocabulary.quantities import observations, vocabulary
+from ojala.vocabulary.quantities import CLASSES, observations, vocabulary
 
 
 def shown(num, bands=54, reason=""):
@@ -93,6 +94,30 @@ def test_bits_add_up_and_every_one_is_on_the_page():
         assert f"| {flag.bit} | `{flag.name}` |" in page()
 
 
+def test_class_probabilities_of_strangers_fall_back_to_all_alike():
+    stated = np.array([[0.9, 0.06, 0.04], [0.2, 0.1, 0.7], [np.nan] * 3], dtype=np.float32)
+    given = {f"P_{name}": stated[:, code] for code, name in enumerate(CLASSES)}
+
+    def found(*trust):
+        return np.stack([*humbled(given, np.array(trust)).values()], axis=1)
+
+    assert np.array_equal(found(1, 1, 1), stated, equal_nan=True)
+    assert found(1e-9, 1e-9, 1)[:2] == pytest.approx(1 / 3, abs=1e-6)
+    half = found(0.5, 1.0, np.nan)
+    assert half[0].sum() == pytest.approx(1) and half[0].argmax() == 0
+    odds = np.sqrt(0.9 / np.array([0.06, 0.04]))
+    assert half[0, 0] / half[0, 1:] == pytest.approx(odds, rel=1e-5)
+    assert np.array_equal(half[1:], stated[1:], equal_nan=True)
+
+
+def test_trust_falls_with_the_distance_beyond_the_limit_alone():
+    found = domain.measured(blob(500, 1), "abc")
+    distance = found.limit * np.array([0.0, 0.5, 1.0, 2.0, 4.0, np.nan])
+    assert found.trust(distance) == pytest.approx([1, 1, 1, 0.5, 0.25, 1])
+    nobody = domain.everywhere(60, 8, "abc")
+    assert nobody.trust(nobody.distance(1e6 * np.ones((2, 8)))).tolist() == [1, 1]
+
+
 def blob(num, seed, width=12, at=0.0):
     draw = np.random.default_rng(seed)
     mix = np.random.default_rng(0).normal(0, 1, (width, width))
@@ -106,6 +131,38 @@ def test_the_false_alarm_rate_is_what_is_stated():
         assert abs(share - rate) < 4 * np.sqrt(rate / 10_000)
     assert found.outside(blob(500, 3, at=6.0)).all()
     assert not found.outside(np.full((3, 12), np.nan)).any()
+
+
+def test_what_lies_between_the_known_is_outside():
+    """Sources on a ring: nothing is stranger than its centre, which is their mean."""
+    draw = np.random.default_rng(0)
+    angle = draw.uniform(0, 2 * np.pi, 4000)
+    ring = np.stack([np.cos(angle), np.sin(angle)], axis=1) + draw.normal(0, 0.05, (4000, 2))
+    found = domain.measured(ring, "abc")
+    assert found.outside(np.zeros((1, 2))).all()
+    assert found.outside(np.array([[1.0, 0.0], [0.0, -1.0]])).tolist() == [False, False]
+
+
+def test_a_distance_is_that_to_the_20th_nearest_of_every_second_source(monkeypatch):
+    monkeypatch.setattr(domain, "ROWS", 7)
+    known, some = blob(500, 1), blob(30, 2)
+    found = domain.measured(known, "abc")
+    apart = np.linalg.norm(some[:, None] - known[None, 0::2], axis=2)
+    assert found.distance(some) == pytest.approx(np.sort(apart, axis=1)[:, 19], rel=1e-4)
+
+
+def test_of_many_sources_some_are_kept(monkeypatch):
+    monkeypatch.setattr(domain, "MOST_NEIGHBOURS", 100)
+    assert len(domain.measured(blob(1000, 1), "abc").neighbours) == 100
+    assert len(domain.measured(blob(1001, 1), "abc").neighbours) <= 100
+
+
+def test_a_domain_of_before_neighbours_says_what_to_do(tmp_path):
+    old = {"mean": np.zeros(3), "whiten": np.eye(3)}
+    told = {"limit": "3.0", "false_alarms": "0.01", "num_sources": "500", "bundle": "abc"}
+    save_file(old, tmp_path / "old.safetensors", metadata=told)
+    with pytest.raises(ValueError, match=r"old\.safetensors: .*ojala domain makes one anew"):
+        domain.read(tmp_path / "old.safetensors")
 
 
 def test_a_domain_is_written_and_read(tmp_path):

@@ -5,7 +5,7 @@ import pytest
 from scipy.special import ndtri
 from scipy.stats import spearmanr
 
-from ojala.model.distributions import Categories, Students
+from ojala.model.distributions import Categories, Gaussians
 from ojala.model.joint_draws import REFERENCE, ROWS, check, drawn
 from ojala.vocabulary.quantities import CLASSES, vocabulary
 
@@ -32,7 +32,7 @@ def chain(shown, token, offset=0.0, stretch=1.0):
         "LOGSFR": (shown[:, M] - 0.5 * shown[:, Z], 0.3),
     }[token]
     slope, width = {"Z_GAL": (1, 1), "LOGM": (0.8, 1), "LOGSFR": (0.3, np.sqrt(0.54))}[token]
-    return Students(
+    return Gaussians(
         np.where(alone, slope * shown[:, LIGHT] + offset, mean),
         np.where(alone, stretch * width, error),
     )
@@ -126,7 +126,7 @@ def test_a_class_that_was_drawn_decides_which_quantities_there_are():
     def by_class(shown, token):
         if token == "SPECTYPE":
             return Categories(np.tile([0.5, 0.25, 0.25], (len(shown), 1)))
-        return Students(np.zeros(len(shown)), np.ones(len(shown)))
+        return Gaussians(np.zeros(len(shown)), np.ones(len(shown)))
 
     draws = drawn(light(4), ["SPECTYPE", "Z_GAL", "TEFF", "LOGM"], 1000, 0, by_class)
     code = draws[:, 0]

@@ -62,16 +62,9 @@ def test_sizes_survive_a_json_file(name):
 def test_sizes_of_an_older_bundle_are_the_layout_of_that_time():
     """They lack what was not there then: tokens of single bands, norms after, Gaussians."""
     written = asdict(preset("released"))
-    for name in ("pre_norm", "patches", "redshift_steps", "degrees_of_freedom"):
+    for name in ("pre_norm", "patches", "redshift_steps"):
         del written[name]
     assert ModelConfig.read(json.loads(json.dumps(written))) == preset("released")
-
-
-def test_a_student_t_has_degrees_of_freedom_and_its_redshifts_are_steps():
-    with pytest.raises(ValueError, match="degrees_of_freedom is -1, expected 0 or more"):
-        replace(PRESETS["demo"], degrees_of_freedom=-1)
-    with pytest.raises(ValueError, match="for a network that answers redshifts by steps"):
-        replace(PRESETS["released"], degrees_of_freedom=3)
 
 
 def test_a_redshift_of_one_step_is_an_error():
