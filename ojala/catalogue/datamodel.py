@@ -68,8 +68,8 @@ bundle (`ojala domain data/weights --out models/domain.safetensors`, which stage
 the catalogue; then `--domain` of `ojala predict` and `ojala vac`): the distance of the embedding to
 the 20th nearest of held-out sources is judged by others of them, and the card `DOMAIN` says with
 what share of false alarms, or that the bit was not judged. Sources with few bands are not. Class
-probabilities of sources outside fall back towards a third each, the more the farther they are:
-`P` becomes `P^(limit / distance)`, and then as the next paragraph but one says.
+probabilities of sources outside fall back towards a third each, the more the farther they are, as
+`P^(limit / distance)`, and are then recalibrated as all others are.
 """
 
 SETS = """`ojala predict` and `ojala vac` write them with `--recalibration`, the file that stage
