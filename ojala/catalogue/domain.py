@@ -10,7 +10,6 @@ that the encoder maps among common ones.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -54,8 +53,12 @@ class Domain:
     bundle: str
 
     def distance(self, embeddings: NDArray[Any]) -> NDArray[np.float32]:
-        """Distances of embeddings, (num_sources, width), NaN where they are NaN: (num_sources,)."""
-        parts = [self._distance(part) for part in _parts(embeddings.astype(np.float32))]
+        """Distances of embeddings, (num_sources, width), NaN where they are NaN: (num_sources,).
+
+        ``catalogue.nearest`` says which they are, to more digits, in eight times the time.
+        """
+        given = embeddings.astype(np.float32)
+        parts = [self._distance(given[i : i + ROWS]) for i in range(0, len(given), ROWS)]
         return np.concatenate([np.empty(0, dtype=np.float32), *parts])
 
     def _distance(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -118,11 +121,6 @@ def measured(
     )
     limit = float(np.quantile(found.distance(judged), 1 - false_alarms))
     return replace(found, limit=limit)
-
-
-def _parts(embeddings: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
-    for first in range(0, len(embeddings), ROWS):
-        yield embeddings[first : first + ROWS]
 
 
 def everywhere(num_sources: int, width: int, bundle: str) -> Domain:

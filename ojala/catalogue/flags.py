@@ -97,7 +97,7 @@ def humbled(answers: Columns, trust: NDArray[np.floating[Any]]) -> Columns:
     """
     names = [f"P_{name}" for name in CLASSES]
     probability = np.stack([answers[name] for name in names], axis=1)
-    fallen = np.power(probability, np.where(np.isnan(trust), 1.0, trust)[:, None])
+    fallen = np.power(probability, trust[:, None])
     fallen /= fallen.sum(axis=1, keepdims=True)
     fallen = np.where((trust < 1)[:, None], fallen, probability)
     return dict(zip(names, fallen.astype(np.float32).T, strict=True))

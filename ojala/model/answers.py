@@ -8,12 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from ojala.model import redshift
-from ojala.model.redshift import RedshiftHead
 from ojala.vocabulary.quantities import CLASSES, MORPHTYPES, vocabulary
 
 LOG_VARIANCE_RANGE = (-14.0, 10.0)
 """Bounds of the predicted log variance, scaled units: 1 sigma of 0.0009 to 150."""
-
 
 LATER = (*redshift.LATER, "error_factor_I")
 """Tensors that bundles lack from before answers had them."""
@@ -56,7 +54,7 @@ class OutputHeads(nn.Module):
         self.morphtype = nn.Linear(width, len(MORPHTYPES))
         self.error_factor_I: Tensor
         self.register_buffer("error_factor_I", torch.ones(len(vocabulary()) + 1))
-        self.redshift = RedshiftHead(width, redshift_steps) if redshift_steps else None
+        self.redshift = redshift.RedshiftHead(width, redshift_steps) if redshift_steps else None
 
     def forward(self, answers_BQD: Tensor, query_ids_BQ: Tensor) -> Answers:
         """Answers of each query; float32 whatever the precision before.

@@ -86,6 +86,7 @@ def test_the_temperature_undoes_a_network_that_is_too_sure(too_sure):
     drawn = label(0.5 * (edges[step] + edges[step + 1]))
     fit_temperatures(head, too_sure * honest, drawn)
     said, right = head.probability(too_sure * honest)[:, 0], honest[:, 0].softmax(dim=-1)
+    assert torch.allclose(said, right, atol=0.05)
     assert 0.5 * (said - right).abs().sum(dim=1).mean() < 0.05
 
 
@@ -109,6 +110,7 @@ def test_the_temperature_tells_the_sharp_from_the_blunt():
     best = min(cost((said / t).softmax(dim=-1)) for t in torch.logspace(-0.7, 0.7, 60))
     assert cost(head.probability(said)) < 0.5 * (best + cost(honest.softmax(dim=-1)))
     assert cost(head.probability(said)) < said_alone
+    assert float(head.slope_K[0]) > 0.1
 
 
 def test_ragged_logits_are_sharpened_where_a_temperature_cannot():
