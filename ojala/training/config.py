@@ -33,8 +33,8 @@ class TrainConfig:
     ew_transform: "asinh", or "linear" as in the released model
     sampling: within a class by the table's "weights" (the paper's), or "uniform"
     regression_weight: of L_reg in the objective; the paper's 1 leaves ten labels the weight of one
-    degrees_of_freedom: of the Student-t that answers but redshifts are likely by
-        (``ojala.model.likelihood``); 0: the paper's Gaussian
+    degrees_of_freedom: of the Student-t that labels but redshifts are likely by
+        (``ojala.model.likelihood``); 0: the paper's Gaussian, as bands have anyway
     redshift_smoothing: of redshift labels, in steps of ln(1 + z), where they are answered by steps
     masking: context and targets; adaptation: null trains on mocks alone
     """

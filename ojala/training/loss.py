@@ -3,12 +3,12 @@
     L = w L_reg + L_cls + L_morph + L_DA                           (Eqs. 1, 3 and 12)
     L_reg = mean of 1/2 [(y - mean)^2 / var + ln var],   var = var_predicted + label_err^2
 
-in scaled units, or the same of a Student-t (``ojala.model.likelihood``). Each term is a mean over
-its own targets; the paper weights none (w = 1). A source has one class and ten other labels, which
-share one term. For redshifts residual and label error are divided by 1 + z_true, and the predicted
-variance is that of the divided residual. (Dividing it as well would cancel out of the gradient.) A
-network that answers redshifts by steps of ln(1 + z) has a term of its own for them, and none of
-L_reg.
+in scaled units, or for labels the same of a Student-t (``ojala.model.likelihood``); bands have the
+noise that is stated, which is a Gaussian. Each term is a mean over its own targets; the paper
+weights none (w = 1). A source has one class and ten other labels, which share one term. For
+redshifts residual and label error are divided by 1 + z_true, and the predicted variance is that of
+the divided residual. (Dividing it as well would cancel out of the gradient.) A network that answers
+redshifts by steps of ln(1 + z) has a term of its own for them, and none of L_reg.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ from torch.nn import functional as F
 from ojala.model.answers import Answers
 from ojala.model.context import Context
 from ojala.model.device import autocast
-from ojala.model.likelihood import Stretch, student_nll
+from ojala.model.likelihood import Stretch, gaussian_nll, student_nll
 from ojala.model.network import Ojala
 from ojala.model.redshift import REDSHIFT_IDS, RedshiftHead
 from ojala.model.scaling import Scaling
 from ojala.training.adaptation import AdaptationConfig, Reweighter, adaptation_terms, gathered
 from ojala.training.batch import Batch
 from ojala.training.redshift_loss import SMOOTHING, asked_redshifts, cross_entropy
+from ojala.training.resident import IS_LABEL
 from ojala.vocabulary.quantities import vocabulary
 
 SPECTYPE_ID = vocabulary().index("SPECTYPE") + 1
@@ -55,7 +56,7 @@ class Supervised(NamedTuple):
 class Likelihood(nn.Module):
     """What each answer costs, given the true value and its error.
 
-    degrees_of_freedom: of what is not a redshift by steps (``TrainConfig``)
+    degrees_of_freedom: of labels but redshifts by steps (``TrainConfig``)
     smoothing: of redshift labels, in steps (``ojala.training.redshift_loss``)
     """
 
@@ -66,6 +67,10 @@ class Likelihood(nn.Module):
         self.degrees_of_freedom = degrees_of_freedom
         self.smoothing = smoothing
         self.stretch = Stretch(scaling)
+        self.is_label_I: Tensor
+        self.register_buffer(
+            "is_label_I", F.pad(torch.from_numpy(IS_LABEL), (1, 0)), persistent=False
+        )
 
     def forward(
         self,
@@ -84,14 +89,8 @@ class Likelihood(nn.Module):
         is_redshift = torch.zeros_like(is_spectype)
         if steps is not None:
             is_redshift = (query_ids == REDSHIFT_IDS[0]) | (query_ids == REDSHIFT_IDS[1])
-        stretch = self.stretch(query_ids, targets)
         return Supervised(
-            regression=student_nll(
-                (targets - answers.mean) / stretch,
-                target_errors / stretch,
-                answers.log_variance,
-                self.degrees_of_freedom,
-            ),
+            regression=self._regression(answers, query_ids, targets, target_errors),
             spectype=_cross_entropy(answers.spectype, targets, is_spectype),
             morphtype=_cross_entropy(answers.morphtype, targets, is_morphtype),
             is_regression=(query_ids > 0) & ~is_spectype & ~is_morphtype & ~is_redshift,
@@ -99,6 +98,18 @@ class Likelihood(nn.Module):
             is_morphtype=is_morphtype,
             redshift=self._steps(steps, answers, query_ids, targets, target_errors),
             is_redshift=is_redshift,
+        )
+
+    def _regression(
+        self, answers: Answers, query_ids: Tensor, targets: Tensor, target_errors: Tensor
+    ) -> Tensor:
+        """Cost of what is answered by a mean and a variance, (batch, queries)."""
+        stretch = self.stretch(query_ids, targets)
+        residual, error = (targets - answers.mean) / stretch, target_errors / stretch
+        return torch.where(
+            self.is_label_I[query_ids],
+            student_nll(residual, error, answers.log_variance, self.degrees_of_freedom),
+            gaussian_nll(residual, error, answers.log_variance),
         )
 
     def _steps(

@@ -130,6 +130,18 @@ def test_other_quantities_are_not_stretched(mocks):
     assert likelihood.stretch(ids, torch.full((1, 3), 2.0)).tolist() == [[1, 1, 1]]
 
 
+def test_bands_are_gaussian_and_labels_a_student_t(mocks):
+    """A band's noise is what its error says; it is a label that may be another source's."""
+    ids = torch.tensor([[id_of("LOGM"), id_of("J0660"), id_of("MAG_G")]])
+    values, errors = torch.full((1, 3), 7.0), torch.full((1, 3), 0.4)
+    answers = answers_of(torch.zeros(1, 3), torch.full((1, 3), -0.5))
+    costs = Likelihood(mocks.scaling, degrees_of_freedom=3)(answers, ids, values, errors)
+    given = (values[0, 0], errors[0, 0], answers.log_variance[0, 0])
+    of_bands, of_labels = gaussian_nll(*given), student_nll(*given, 3)
+    assert of_bands > 2 * of_labels
+    assert torch.allclose(costs.regression, torch.stack([of_labels, of_bands, of_bands]))
+
+
 def test_each_target_belongs_to_one_term(mocks):
     ids = torch.tensor([[SPECTYPE_ID, MORPHTYPE_ID, id_of("LOGM"), 5, 0]])
     costs = Likelihood(mocks.scaling)(
