@@ -27,6 +27,10 @@ class NoiseConfig:
     donors: DonorConfig
     embedding: TrainConfig
 
+    def __post_init__(self) -> None:
+        if self.embedding.teacher is not None:
+            raise ValueError("embedding.teacher is of a training with labels, expected null")
+
 
 def noise() -> None:
     """Write data/noise: the mocks with J-PAS noise."""

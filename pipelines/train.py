@@ -10,11 +10,13 @@ from typing import Any
 
 from ojala import __version__
 from ojala.model import bundle
+from ojala.model.bundle import Bundle
 from ojala.tables.writing import written_whole
 from ojala.training.config import TrainConfig
 from pipelines import params, paths, stage, watched
 from pipelines.cluster import learning, storage, training
 from pipelines.registry import digests, tracking
+from pipelines.registry.teacher import teacher
 
 
 def train() -> None:
@@ -28,6 +30,7 @@ def train() -> None:
     parameters = params.read() | {"train": params.read(source)["train"]}
     machines = params.section("cluster", training.ClusterConfig)
     training.check_head()  # before there is a run
+    taught_by = teacher(config)
     data = digests.data_digests([str(paths.WEIGHTS), str(paths.JPAS)])
     name = f"train-{digests.inputs_digest(data, asdict(config))[:16]}"
     mark = storage.begin(machines.storage, name, digests.recorded(paths.RUN))
@@ -36,7 +39,11 @@ def train() -> None:
         tempfile.TemporaryDirectory() as kept,
     ):
         reports = training.train(
-            learning.learn, _settings(config), machines, name=name, last_checkpoint=Path(kept)
+            learning.learn,
+            _settings(config, taught_by),
+            machines,
+            name=name,
+            last_checkpoint=Path(kept),
         )
         last: dict[str, Any] = {}
         logged = tracking.latest(run_id, "epoch")
@@ -51,6 +58,8 @@ def train() -> None:
             "precision": _precision(last),
             bundle.LABEL_CONTEXT: config.masking.label_context,
         }
+        if taught_by is not None:
+            provenance |= {"teacher": {"version": config.teacher, "digest": taught_by.digest}}
         digest = bundle.save(paths.BUNDLE, model, scaling, provenance)
         tracking.log_files(run_id, paths.BUNDLE, "bundle")
         tracking.log_figures(run_id, paths.FIGURES)
@@ -60,9 +69,10 @@ def train() -> None:
     storage.finish(machines.storage, name, digests.of_file(paths.RUN))
 
 
-def _settings(config: TrainConfig) -> dict[str, Any]:
+def _settings(config: TrainConfig, taught_by: Bundle | None) -> dict[str, Any]:
     return {
         "config": config,
+        "teacher": taught_by,
         "table": str(paths.WEIGHTS.resolve()),
         "labelled": True,
         "jpas": str(paths.JPAS.resolve()),

@@ -27,6 +27,7 @@ from pipelines.cluster.space import Point, TuneConfig
 from pipelines.cluster.training import ClusterConfig, check_head
 from pipelines.cluster.tuning import OBJECTIVE, Trial
 from pipelines.registry import digests, tracking
+from pipelines.registry.teacher import teacher
 from pipelines.registry.trials import TrialRuns, tune_run
 
 BEST, TRIALS = paths.TUNE / "best.yaml", paths.TUNE / "trials.csv"
@@ -123,6 +124,7 @@ def _settings(base: TrainConfig, config: TuneConfig) -> Callable[[Point], dict[s
         "labelled": True,
         "jpas": str(paths.JPAS.resolve()),
         "tokens": None,
+        "teacher": teacher(base),
         "judge": judge,
     }
     short = replace(base, num_epochs=config.num_epochs, steps_per_epoch=config.steps_per_epoch)

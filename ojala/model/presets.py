@@ -151,7 +151,29 @@ PRESETS = {
         ),
         redshift_steps=512,
     ),
-    # The same with room for millions of sources: not trained yet.
+    # Less than a third of its operations, for a network that learns from one (docs/lean.md).
+    "lean": ModelConfig(
+        width=64,
+        encoder_heads=(4,),
+        encoder_ffn=(128,),
+        decoder_heads=(4,),
+        decoder_ffn=(96,),
+        output_widths=(128,),
+        dropout=0.0,
+        pre_norm=True,
+        patches=PatchConfig(
+            bands=6,
+            reach=3,
+            value_width=8,
+            num_summaries=4,
+            summary_width=192,
+            summary_layers=3,
+            labels_in_summaries=True,
+            hidden_in_memory=True,
+        ),
+        redshift_steps=512,
+    ),
+    # Demo's layout with room for millions of sources: not trained yet.
     "wide": ModelConfig(
         width=256,
         encoder_heads=(8, 8, 8, 8),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -13,12 +14,15 @@ from ojala.training.batch import (
 )
 from ojala.training.redshift_loss import SMOOTHING
 
+VERSION = re.compile(r"[\w.-]+/\d+")
+"""A model of the registry and a number: what it names never changes."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """The section ``train`` of a parameter file; defaults are the paper's.
 
-    preset: layout of the model, "released", "paper", "demo" or "wide"
+    preset: layout of the model, "released", "paper", "demo", "lean" or "wide"
     num_epochs, steps_per_epoch: an epoch is a number of steps; after each comes a validation
     batch_size, jpas_batch_size: sources of a step over all workers, mocks and J-PAS
     optimizer: "adamw", or "muon": Muon for matrices, AdamW for all else
@@ -37,9 +41,11 @@ class TrainConfig:
         (``ojala.model.likelihood``); 0: the paper's Gaussian, as bands have anyway
     redshift_smoothing: of redshift labels, in steps of ln(1 + z), where they are answered by steps
     masking: context and targets; adaptation: null trains on mocks alone
+    teacher: a version of the registered model, "ojala/3", whose answers are learnt beside the
+        labels (``ojala.training.distillation``); null: no teacher
     """
 
-    preset: Literal["released", "paper", "demo", "wide"] = "released"
+    preset: Literal["released", "paper", "demo", "lean", "wide"] = "released"
     num_epochs: int = 1000
     steps_per_epoch: int = 2000
     batch_size: int = 10_000
@@ -61,9 +67,15 @@ class TrainConfig:
     redshift_smoothing: float = SMOOTHING
     masking: MaskingConfig = field(default_factory=MaskingConfig)
     adaptation: AdaptationConfig | None = field(default_factory=AdaptationConfig)
+    teacher: str | None = None
 
     def __post_init__(self) -> None:
         preset(self.preset)
+        if self.teacher is not None and not VERSION.fullmatch(self.teacher):
+            raise ValueError(
+                f"train.teacher is {self.teacher!r}, expected a version of the model, as ojala/3: "
+                "an alias may be another network tomorrow"
+            )
         for name in ("num_epochs", "steps_per_epoch", "batch_size", "jpas_batch_size", "val_rows"):
             if getattr(self, name) < 1:
                 raise ValueError(f"train.{name} is {getattr(self, name)}, expected 1 or more")

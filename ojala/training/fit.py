@@ -34,6 +34,7 @@ from ojala.training.batch import (
 )
 from ojala.training.checkpoint import TrainState, captured
 from ojala.training.config import TrainConfig
+from ojala.training.distillation import Teacher
 from ojala.training.loss import Objective
 from ojala.training.optimizers import optimizers
 from ojala.training.resident import ResidentTable
@@ -71,6 +72,7 @@ def fit(
     rank: int = 0,
     world_size: int = 1,
     wrap: Callable[[nn.Module], nn.Module] = lambda module: module,
+    teacher: Teacher | None = None,
 ) -> Iterator[Epoch]:
     """Train in place on the device of ``mocks``; yield an Epoch after each validation.
 
@@ -81,6 +83,7 @@ def fit(
     state: go on from a checkpoint of the same configuration
     wrap: how several workers train one module, e.g. Ray's prepare_model. Every worker calls
         ``fit`` with the same tables, its rank and their number; torch.distributed is set up
+    teacher: a trained network whose answers are learnt beside the labels
     Raises DivergedError naming the term and step that is not finite, before that epoch is yielded.
     """
     _check_tables(mocks, jpas, config, world_size)
@@ -96,6 +99,7 @@ def fit(
         smoothing=config.redshift_smoothing,
         regression_weight=config.regression_weight,
         degrees_of_freedom=config.degrees_of_freedom,
+        teacher=teacher,
     ).to(mocks.device)
     steppers = optimizers(objective, config)
     first_epoch = 0

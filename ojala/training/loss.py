@@ -8,11 +8,13 @@ noise that is stated, which is a Gaussian. Each term is a mean over its own targ
 weights none (w = 1). A source has one class and ten other labels, which share one term. For
 redshifts residual and label error are divided by 1 + z_true, and the predicted variance is that of
 the divided residual. (Dividing it as well would cancel out of the gradient.) A network that answers
-redshifts by steps of ln(1 + z) has a term of its own for them, and none of L_reg.
+redshifts by steps of ln(1 + z) has a term of its own for them, and none of L_reg. Where there is a
+teacher the same terms are charged once more, of its answers (``ojala.training.distillation``).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -29,12 +31,15 @@ from ojala.model.redshift import REDSHIFT_IDS, RedshiftHead
 from ojala.model.scaling import Scaling
 from ojala.training.adaptation import AdaptationConfig, Reweighter, adaptation_terms, gathered
 from ojala.training.batch import Batch
+from ojala.training.distillation import Teacher, disagreement
 from ojala.training.redshift_loss import SMOOTHING, asked_redshifts, cross_entropy
 from ojala.training.resident import IS_LABEL
 from ojala.vocabulary.quantities import vocabulary
 
 SPECTYPE_ID = vocabulary().index("SPECTYPE") + 1
 MORPHTYPE_ID = vocabulary().index("MORPHTYPE") + 1
+
+TERMS = ("regression", "spectype", "morphtype", "redshift")
 
 
 class Supervised(NamedTuple):
@@ -51,6 +56,11 @@ class Supervised(NamedTuple):
     is_morphtype: Tensor
     redshift: Tensor
     is_redshift: Tensor
+
+    @property
+    def costs(self) -> dict[str, Tensor]:
+        """Loss of each target by term."""
+        return {name: getattr(self, name) for name in TERMS}
 
 
 class Likelihood(nn.Module):
@@ -158,9 +168,11 @@ class Objective(nn.Module):
         smoothing: float = SMOOTHING,
         regression_weight: float = 1.0,
         degrees_of_freedom: int = 0,
+        teacher: Teacher | None = None,
     ) -> None:
         super().__init__()
         self.model = model
+        self.teacher = teacher
         self.regression_weight = regression_weight
         self.reweighter = Reweighter(model.config.width) if adaptation else None
         self.likelihood = Likelihood(
@@ -180,8 +192,7 @@ class Objective(nn.Module):
             padding = None if context.padding is None else context.padding[: len(batch)]
             answers = self.model.answer(memory[: len(batch)], batch.query_ids, padding)
         terms = self._supervised_terms(answers, batch)
-        loss = torch.stack(list(terms.values())).sum()
-        loss = loss + (self.regression_weight - 1) * terms["regression"]
+        loss = torch.stack([self._weight(name) * term for name, term in terms.items()]).sum()
         if jpas is not None:
             embeddings = self.model.pooled(memory, context.padding)
             terms |= self._adaptation_terms(embeddings, batch.photometric, temperature)
@@ -189,17 +200,32 @@ class Objective(nn.Module):
         return terms | {"loss": loss}
 
     def _supervised_terms(self, answers: Answers, batch: Batch) -> dict[str, Tensor]:
+        """Means of the labels' terms, and of the teacher's where there is one."""
         steps = self.model.heads.redshift
-        costs = self.likelihood(answers, batch.query_ids, batch.targets, batch.target_errors, steps)
-        names = ["regression", "spectype", "morphtype", *(["redshift"] if steps else [])]
-        members = torch.stack([getattr(costs, f"is_{name}") for name in names])
-        losses = torch.stack([getattr(costs, name) for name in names])
+        found = self.likelihood(answers, batch.query_ids, batch.targets, batch.target_errors, steps)
+        costs = found.costs
+        if steps is None:
+            del costs["redshift"]
+        terms = self._means(costs, found)
+        if self.teacher is not None:
+            taught = self.teacher.answers(batch, self.precision)
+            beside = self._means(disagreement(answers, taught, batch.query_ids), found)
+            terms |= {f"teacher_{name}": term for name, term in beside.items()}
+        return terms
+
+    def _weight(self, name: str) -> float:
+        return self.regression_weight if name.endswith("regression") else 1.0
+
+    def _means(self, costs: Mapping[str, Tensor], found: Supervised) -> dict[str, Tensor]:
+        """Mean of each term over all workers' targets that belong to it."""
+        members = torch.stack([getattr(found, f"is_{name}") for name in costs])
+        losses = torch.stack(list(costs.values()))
         counts = members.sum(dim=(1, 2)).float()
         if self.world_size > 1:
             dist.all_reduce(counts)
         sums = torch.where(members, losses, 0.0).sum(dim=(1, 2))
         means = sums * self.world_size / counts.clamp(min=1)
-        return dict(zip(names, means.unbind(), strict=True))
+        return dict(zip(costs, means.unbind(), strict=True))
 
     def _adaptation_terms(
         self, embeddings: Tensor, photometric: Tensor, temperature: float

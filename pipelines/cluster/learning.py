@@ -15,6 +15,7 @@ import torch.distributed as dist
 from torch import nn
 from tqdm import tqdm
 
+from ojala.model.bundle import Bundle
 from ojala.model.device import default_device
 from ojala.model.network import Ojala
 from ojala.model.presets import preset
@@ -22,6 +23,7 @@ from ojala.model.scaling import Scaling
 from ojala.tables.shards import CATEGORICAL, read_table
 from ojala.training.checkpoint import TrainState
 from ojala.training.config import TrainConfig
+from ojala.training.distillation import teacher_of
 from ojala.training.fit import Epoch, fit
 from ojala.training.resident import ResidentTable, measured_scaling, resident
 from ojala.vocabulary.quantities import NO_CODE, observations
@@ -37,7 +39,8 @@ def learn(
     settings: ``config``, a TrainConfig; ``table``, what is trained on; ``labelled``, whether it
         has labels and splits; ``jpas``, the table to adapt to, or None; ``tokens``, the only
         ones that an unlabelled table is to have, or None. Where there is a ``judge``, it says
-        of model and scaling what is reported of an epoch, instead of the split "val".
+        of model and scaling what is reported of an epoch, instead of the split "val". Where
+        there is a ``teacher``, it is the bundle that ``config.teacher`` names.
     """
     config: TrainConfig = settings["config"]
     rank, world_size = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
@@ -45,6 +48,11 @@ def learn(
     mocks, val, jpas = _tables(settings, config, default_device())
     torch.manual_seed(config.seed)  # the weights that a training begins with
     model = Ojala(preset(config.preset))
+    taught_by: Bundle | None = settings.get("teacher")
+    assert (taught_by is None) == (config.teacher is None)
+    teacher = None
+    if taught_by is not None:
+        teacher = teacher_of(model.config, taught_by, mocks.scaling, default_device())
     epochs = fit(
         model,
         mocks,
@@ -55,6 +63,7 @@ def learn(
         rank=rank,
         world_size=world_size,
         wrap=_parallel if world_size > 1 else lambda module: module,
+        teacher=teacher,
     )
     for epoch in epochs:
         judged = judge(model, mocks.scaling) if judge and rank == 0 else {}

@@ -1,6 +1,7 @@
 """Versions of the model: one per digest, loaded and asked before the alias points at it."""
 
 import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -20,9 +21,11 @@ from ojala.model.network import Ojala
 from ojala.model.predictor import Predictor
 from ojala.model.presets import preset
 from ojala.tables.shards import columns_of, jpas_schema, write_shards
+from ojala.training.config import TrainConfig
 from ojala.training.resident import measured_scaling
 from pipelines import register
 from pipelines.registry import tracking
+from pipelines.registry.teacher import teacher
 
 
 @pytest.fixture
@@ -84,6 +87,16 @@ def test_a_version_answers_as_its_bundle_and_holds_no_pickle(project, tmp_path):
     files = [path.name for path in (tmp_path / "mlartifacts").rglob("*") if path.is_file()]
     assert "weights.safetensors" in files
     assert not [name for name in files if name.endswith((".pkl", ".pickle", ".pt", ".pth"))]
+
+
+def test_a_version_teaches_whatever_becomes_of_the_bundle_that_it_was_made_of(project):
+    register.register()
+    shutil.rmtree("models/ojala")
+    opened = teacher(TrainConfig(teacher="ojala/1"))
+    assert opened.digest == project["digest"]
+    assert teacher(TrainConfig()) is None
+    with pytest.raises(ValueError, match=r"^train\.teacher: no version 2 of ojala; aliases: cand"):
+        teacher(TrainConfig(teacher="ojala/2"))
 
 
 def asked_for(monkeypatch, num_metrics):

@@ -13,6 +13,7 @@ from toy_model import toy_model
 from toy_sky import toy_table
 
 from ojala.model import bundle
+from ojala.model.bundle import Bundle
 from ojala.training.resident import measured_scaling
 from pipelines import train
 from pipelines.cluster import learning, storage, training
@@ -130,6 +131,31 @@ def test_a_killed_training_goes_on_in_its_run_and_a_finished_one_begins_anew(mac
     train.train()
     assert len(runs()) == 2
     assert json.loads(Path("models/run.json").read_text())["run_id"] != run.info.run_id
+
+
+def test_a_teacher_that_is_not_there_is_missed_before_there_is_a_run(machines):
+    settings = Path("params.yaml")
+    settings.write_text(settings.read_text().replace("  teacher: null #", "  teacher: ojala/7 #"))
+    with pytest.raises(ValueError, match=r"^train\.teacher: no version 7 of ojala; aliases: none"):
+        train.train()
+    assert not runs() and not Path("models").exists()
+
+
+def test_workers_are_given_the_teacher_and_the_bundle_names_it(machines, monkeypatch):
+    opened = Bundle(model=toy_model(), scaling=measured_scaling(toy_table(60)), digest="abc")
+    monkeypatch.setattr(train, "teacher", lambda config: opened)
+    given = []
+    monkeypatch.setattr(
+        training,
+        "train",
+        lambda loop, settings, *rest, **named: (
+            given.append(settings) or machines.train(loop, settings, *rest, **named)
+        ),
+    )
+    train.train()
+    assert given[0]["teacher"] is opened
+    provenance = json.loads(Path("models/ojala/provenance.json").read_text())
+    assert provenance["teacher"] == {"version": None, "digest": "abc"}
 
 
 @pytest.mark.slow
