@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -94,12 +95,9 @@ def fit(
         model,
         mocks.scaling,
         adaptation,
-        precision=config.precision,
         world_size=world_size,
-        smoothing=config.redshift_smoothing,
-        regression_weight=config.regression_weight,
-        degrees_of_freedom=config.degrees_of_freedom,
         teacher=teacher,
+        **_of_the_loss(config),
     ).to(mocks.device)
     steppers = optimizers(objective, config)
     first_epoch = 0
@@ -124,6 +122,16 @@ def fit(
             )
         capture = partial(captured, epoch + 1, objective, steppers)
         yield Epoch(number=epoch + 1, metrics=metrics, state=capture)
+
+
+def _of_the_loss(config: TrainConfig) -> dict[str, Any]:
+    """Settings of the objective."""
+    return {
+        "precision": config.precision,
+        "smoothing": config.redshift_smoothing,
+        "regression_weight": config.regression_weight,
+        "degrees_of_freedom": config.degrees_of_freedom,
+    }
 
 
 @dataclass(frozen=True)
