@@ -29,7 +29,10 @@ class NoiseConfig:
 
     def __post_init__(self) -> None:
         if self.embedding.teacher is not None:
-            raise ValueError("embedding.teacher is of a training with labels, expected null")
+            raise ValueError(
+                f"noise.embedding.teacher is {self.embedding.teacher!r}, expected null: bands that "
+                "are asked for have no teacher"
+            )
 
 
 def noise() -> None:

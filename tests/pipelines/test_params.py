@@ -149,6 +149,13 @@ def test_a_section_is_a_mapping(kind):
         params.build(Cloud, kind, "p.yaml: cloud")
 
 
+def test_the_embedding_of_the_noise_has_no_teacher():
+    read = params.read(ROOT / "params.yaml")["noise"]
+    read["embedding"]["teacher"] = "ojala/1"
+    with pytest.raises(ValueError, match=r"noise\.embedding\.teacher is 'ojala/1', expected null"):
+        params.build(params.kind("noise"), read, "params.yaml: noise")
+
+
 @pytest.mark.parametrize(
     ("name", "most"),
     [("params.yaml", 2), ("params.larger.yaml", 2), ("params.production.yaml", 64)],
