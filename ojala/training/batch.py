@@ -14,11 +14,10 @@ from functools import cache
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from ojala.model.context import Context, chosen
 from ojala.training.fresh_noise import renoised
-from ojala.training.resident import ResidentTable, is_label_on
+from ojala.training.resident import IS_LABEL_ID, ResidentTable, is_label_on
 from ojala.training.views import (
     Views,
     ViewsConfig,
@@ -287,4 +286,4 @@ def _exponential(
 @cache
 def _is_label_id(device: torch.device) -> Tensor:
     """Whether a token id is a label; padding, id 0, is not."""
-    return F.pad(is_label_on(device), (1, 0))
+    return torch.from_numpy(IS_LABEL_ID).to(device)

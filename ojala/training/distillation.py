@@ -77,17 +77,17 @@ def disagreement(answers: Answers, taught: Answers, query_ids_BQ: Tensor) -> dic
     """By term of the objective, what a student's answers cost beside a teacher's, each (B, Q)."""
     costs = {
         "regression": _divergence(answers, taught),
-        "spectype": cross_entropy(answers.spectype, taught.spectype),
-        "morphtype": cross_entropy(answers.morphtype, taught.morphtype),
+        "spectype": _cross_entropy(answers.spectype, taught.spectype),
+        "morphtype": _cross_entropy(answers.morphtype, taught.morphtype),
     }
     if answers.redshift is not None and taught.redshift is not None:
         position_BK, is_asked_BK = asked(query_ids_BQ)
-        cost_BK = cross_entropy(answers.redshift, taught.redshift) * is_asked_BK
+        cost_BK = _cross_entropy(answers.redshift, taught.redshift) * is_asked_BK
         costs["redshift"] = torch.zeros_like(answers.mean).scatter_add(1, position_BK, cost_BK)
     return costs
 
 
-def cross_entropy(logits: Tensor, taught: Tensor) -> Tensor:
+def _cross_entropy(logits: Tensor, taught: Tensor) -> Tensor:
     """Of the probabilities that a teacher's logits are; (..., choices) to (...)."""
     return -(taught.softmax(dim=-1) * logits.log_softmax(dim=-1)).sum(dim=-1)
 

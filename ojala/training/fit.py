@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
@@ -26,6 +25,7 @@ from tqdm import tqdm
 from ojala.model.context import Context
 from ojala.model.device import known_precision
 from ojala.model.network import Ojala
+from ojala.training.adaptation import AdaptationConfig
 from ojala.training.batch import (
     Batch,
     context_size,
@@ -91,14 +91,7 @@ def fit(
     config = replace(config, precision=known_precision(config.precision, mocks.device))
     torch.manual_seed(config.seed)
     adaptation = config.adaptation if jpas is not None else None
-    objective = Objective(
-        model,
-        mocks.scaling,
-        adaptation,
-        world_size=world_size,
-        teacher=teacher,
-        **_of_the_loss(config),
-    ).to(mocks.device)
+    objective = _objective(model, mocks, config, adaptation, world_size, teacher)
     steppers = optimizers(objective, config)
     first_epoch = 0
     if state is not None:
@@ -124,14 +117,26 @@ def fit(
         yield Epoch(number=epoch + 1, metrics=metrics, state=capture)
 
 
-def _of_the_loss(config: TrainConfig) -> dict[str, Any]:
-    """Settings of the objective."""
-    return {
-        "precision": config.precision,
-        "smoothing": config.redshift_smoothing,
-        "regression_weight": config.regression_weight,
-        "degrees_of_freedom": config.degrees_of_freedom,
-    }
+def _objective(
+    model: Ojala,
+    mocks: ResidentTable,
+    config: TrainConfig,
+    adaptation: AdaptationConfig | None,
+    world_size: int,
+    teacher: Teacher | None,
+) -> Objective:
+    """What is trained, on the device of the mocks."""
+    return Objective(
+        model,
+        mocks.scaling,
+        adaptation,
+        precision=config.precision,
+        world_size=world_size,
+        smoothing=config.redshift_smoothing,
+        regression_weight=config.regression_weight,
+        degrees_of_freedom=config.degrees_of_freedom,
+        teacher=teacher,
+    ).to(mocks.device)
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from ojala.training.adaptation import AdaptationConfig, Reweighter, adaptation_t
 from ojala.training.batch import Batch
 from ojala.training.distillation import Teacher, disagreement
 from ojala.training.redshift_loss import SMOOTHING, asked_redshifts, cross_entropy
-from ojala.training.resident import IS_LABEL
+from ojala.training.resident import IS_LABEL_ID
 from ojala.vocabulary.quantities import vocabulary
 
 SPECTYPE_ID = vocabulary().index("SPECTYPE") + 1
@@ -57,11 +57,6 @@ class Supervised(NamedTuple):
     redshift: Tensor
     is_redshift: Tensor
 
-    @property
-    def costs(self) -> dict[str, Tensor]:
-        """Loss of each target by term."""
-        return {name: getattr(self, name) for name in TERMS}
-
 
 class Likelihood(nn.Module):
     """What each answer costs, given the true value and its error.
@@ -78,9 +73,7 @@ class Likelihood(nn.Module):
         self.smoothing = smoothing
         self.stretch = Stretch(scaling)
         self.is_label_I: Tensor
-        self.register_buffer(
-            "is_label_I", F.pad(torch.from_numpy(IS_LABEL), (1, 0)), persistent=False
-        )
+        self.register_buffer("is_label_I", torch.from_numpy(IS_LABEL_ID), persistent=False)
 
     def forward(
         self,
@@ -203,10 +196,8 @@ class Objective(nn.Module):
         """Means of the labels' terms, and of the teacher's where there is one."""
         steps = self.model.heads.redshift
         found = self.likelihood(answers, batch.query_ids, batch.targets, batch.target_errors, steps)
-        costs = found.costs
-        if steps is None:
-            del costs["redshift"]
-        terms = self._means(costs, found)
+        names = [name for name in TERMS if name != "redshift" or steps is not None]
+        terms = self._means({name: getattr(found, name) for name in names}, found)
         if self.teacher is not None:
             taught = self.teacher.answers(batch, self.precision)
             beside = self._means(disagreement(answers, taught, batch.query_ids), found)

@@ -24,6 +24,9 @@ from ojala.vocabulary.quantities import NO_CODE, observations, queries, vocabula
 IS_LABEL = np.array([token in set(queries()) for token in vocabulary()])
 """Tokens that are asked for, not observed: physical quantities, redshift, class, (num_tokens,)."""
 
+IS_LABEL_ID = np.pad(IS_LABEL, (1, 0))
+"""The same by token id; padding, id 0, is none."""
+
 
 @cache
 def is_label_on(device: torch.device) -> Tensor:
